@@ -1,0 +1,136 @@
+//! Errors of system calls, told so that they need no debugger.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+
+use nix::errno::Errno;
+
+/// A system call that failed: which one, on what, why, and what helps.
+///
+/// Reads `bind 192.0.2.1:3544: address not assigned to this host`, or with a remedy
+/// `socket raw IPv6: not permitted; run as root`.
+#[derive(Debug)]
+pub struct OsError {
+    call: &'static str,
+    object: String,
+    source: io::Error,
+    remedy: Option<Cow<'static, str>>,
+}
+
+impl OsError {
+    /// `call` failed on `object` (an address, a path; empty where the call has none) with `source`.
+    pub fn new(
+        call: &'static str,
+        object: impl fmt::Display,
+        source: impl Into<io::Error>,
+    ) -> Self {
+        Self {
+            call,
+            object: object.to_string(),
+            source: source.into(),
+            remedy: None,
+        }
+    }
+
+    /// A failure that no system call reported; `why` is told as it stands.
+    pub fn refused(call: &'static str, object: impl fmt::Display, why: &'static str) -> Self {
+        Self::new(call, object, io::Error::other(why))
+    }
+
+    /// Adds what the reader can do about it.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The kind of the operating system's error.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// The `errno` value, if a system call set one.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.source.raw_os_error()
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.call)?;
+        if !self.object.is_empty() {
+            write!(out, " {}", self.object)?;
+        }
+        write!(out, ": {}", Reason(self.call, &self.source))?;
+        match &self.remedy {
+            Some(remedy) => write!(out, "; {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for OsError {
+    // `source` stays out of the chain: Display has told it already, and a chain is printed in full.
+}
+
+impl From<OsError> for io::Error {
+    fn from(error: OsError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+struct Reason<'a>(&'static str, &'a io::Error);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(call, error) = self;
+        let Some(number) = error.raw_os_error() else {
+            return error.fmt(out);
+        };
+        match (*call, Errno::from_raw(number)) {
+            ("bind", Errno::EADDRNOTAVAIL) => out.write_str("address not assigned to this host"),
+            ("bind", Errno::EADDRINUSE) => out.write_str("port already in use by another process"),
+            (_, Errno::EACCES | Errno::EPERM) => out.write_str("not permitted"),
+            (_, Errno::EMFILE | Errno::ENFILE) => out.write_str("too many open files"),
+            _ => {
+                // std appends the number, which tells an administrator nothing.
+                let text = error.to_string();
+                let suffix = format!(" (os error {number})");
+                out.write_str(text.strip_suffix(&suffix).unwrap_or(&text))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_call_object_reason_and_remedy() {
+        let cases = [
+            (
+                "bind",
+                Errno::EADDRNOTAVAIL,
+                "bind x: address not assigned to this host",
+            ),
+            (
+                "bind",
+                Errno::EADDRINUSE,
+                "bind x: port already in use by another process",
+            ),
+            ("socket", Errno::EPERM, "socket x: not permitted"),
+            ("open", Errno::ENOENT, "open x: No such file or directory"),
+        ];
+        for (call, errno, told) in cases {
+            assert_eq!(OsError::new(call, "x", errno).to_string(), told);
+        }
+        let error = OsError::new("chroot", "", Errno::EPERM).remedy("run as root");
+        assert_eq!(error.to_string(), "chroot: not permitted; run as root");
+        assert_eq!(
+            io::Error::from(error).kind(),
+            io::ErrorKind::PermissionDenied
+        );
+    }
+}
