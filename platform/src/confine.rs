@@ -1,0 +1,143 @@
+//! Giving up root: groups, ids, root directory, and the proof that none of it comes back.
+
+use std::fmt;
+
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setuid};
+
+use crate::{OsError, ids, sys};
+
+mod root;
+
+pub use root::{Root, default_root};
+
+/// The ordinary user that a confined process becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Not 0.
+    pub uid: Uid,
+    /// Not 0.
+    pub gid: Gid,
+}
+
+/// Proof that the process is confined. Only this module makes one.
+#[derive(Debug)]
+pub struct Confined(());
+
+/// Turns this process, which root started, into one of `identity` that sees nothing but an empty directory and can
+/// gain nothing by exec, then proves it. Open what needs root before; start threads after.
+///
+/// In the order that the calls need: supplementary groups, group ids, chroot, user ids (chroot(2) wants root,
+/// setgroups(2) and setresgid(2) too), then what the system has beside ids; after the proof what would forbid the proof.
+///
+/// # Errors
+/// The call that failed, or the proof. The process may then be half confined: exit.
+pub fn confine(identity: &Identity, root: &Root) -> Result<Confined, OsError> {
+    sys::single_thread("confine")?;
+    if identity.uid.is_root() || identity.gid == Gid::from_raw(0) {
+        return Err(OsError::refused(
+            "confine",
+            Name(identity),
+            "root is no user to confine a process to",
+        )
+        .remedy("name an ordinary user"));
+    }
+    if !Uid::effective().is_root() {
+        return Err(OsError::new("confine", Name(identity), Errno::EPERM).remedy("start as root"));
+    }
+    ids::clear_groups(identity.gid).map_err(|error| OsError::new("setgroups", "none", error))?;
+    ids::set_gid(identity.gid).map_err(|error| OsError::new("setgid", identity.gid, error))?;
+    root.enter()?;
+    ids::set_uid(identity.uid).map_err(|error| OsError::new("setuid", identity.uid, error))?;
+    sys::renounce()?;
+
+    let groups = ids::groups().map_err(|error| OsError::new("getgroups", "", error))?;
+    if groups.iter().any(|group| *group != identity.gid) {
+        return Err(OsError::refused(
+            "getgroups",
+            "",
+            "supplementary groups are left",
+        ));
+    }
+    prove(identity)?;
+    sys::seal()?;
+    Ok(Confined(()))
+}
+
+/// Takes from this process, which an ordinary user started, what privilege it may have been given (systemd's
+/// AmbientCapabilities), refuses new ones, and proves it. Root directory and groups stay: only root can change them.
+///
+/// # Errors
+/// The call that failed, or the proof; also when root runs it.
+pub fn confine_unprivileged() -> Result<Confined, OsError> {
+    sys::single_thread("confine")?;
+    let identity = Identity {
+        uid: Uid::effective(),
+        gid: Gid::effective(),
+    };
+    if identity.uid.is_root() {
+        return Err(OsError::refused(
+            "confine",
+            Name(&identity),
+            "root must change to an ordinary user",
+        ));
+    }
+    sys::renounce()?;
+    prove(&identity)?;
+    sys::seal()?;
+    Ok(Confined(()))
+}
+
+/// The ids are those of `identity`, all of them, and root's cannot be had back.
+fn prove(identity: &Identity) -> Result<(), OsError> {
+    sys::prove()?;
+    let uids = ids::uids().map_err(|error| OsError::new("getuid", "", error))?;
+    let gids = ids::gids().map_err(|error| OsError::new("getgid", "", error))?;
+    if uids.iter().any(|uid| *uid != identity.uid) || gids.iter().any(|gid| *gid != identity.gid) {
+        return Err(OsError::refused(
+            "confine",
+            Name(identity),
+            "another user or group id is left",
+        ));
+    }
+    // A saved id, which not every system lets a process read, would let the second call succeed.
+    if setuid(Uid::from_raw(0)).is_ok() || seteuid(Uid::from_raw(0)).is_ok() {
+        return Err(OsError::refused("setuid", "0", "root came back"));
+    }
+    // An ordinary user of group 0, as in some containers, may of course stay in it.
+    let root = Gid::from_raw(0);
+    if identity.gid != root && (setgid(root).is_ok() || setegid(root).is_ok()) {
+        return Err(OsError::refused(
+            "setgid",
+            "0",
+            "the group of root came back",
+        ));
+    }
+    Ok(())
+}
+
+/// The last step on systems where the proof leaves nothing to forbid.
+#[cfg(not(target_os = "openbsd"))]
+pub(crate) fn nothing_to_seal() -> Result<(), OsError> {
+    Ok(())
+}
+
+/// On systems that know nothing beside ids.
+#[cfg(any(target_os = "netbsd", target_os = "macos", target_os = "dragonfly"))]
+pub(crate) fn nothing_to_renounce() -> Result<(), OsError> {
+    Ok(())
+}
+
+/// On systems that know nothing beside ids.
+#[cfg(any(target_os = "netbsd", target_os = "macos", target_os = "dragonfly"))]
+pub(crate) fn nothing_to_prove() -> Result<(), OsError> {
+    Ok(())
+}
+
+struct Name<'a>(&'a Identity);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "to uid {} gid {}", self.0.uid, self.0.gid)
+    }
+}

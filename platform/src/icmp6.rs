@@ -1,0 +1,48 @@
+//! Raw sockets of ICMPv6 on systems whose kernel writes the IPv6 header.
+
+use std::io;
+
+use nix::errno::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{Icmp6, OsError, Progress, sockopt, udp};
+
+/// netinet/icmp6.h of the BSDs (RFC 3542 section 3.2); libc has it for none of them.
+const ICMP6_FILTER: libc::c_int = 18;
+
+/// netinet6/in6.h of the BSDs; libc has it for FreeBSD alone.
+pub(crate) const IPV6_HOPLIMIT: libc::c_int = 47;
+#[cfg(target_os = "freebsd")]
+const _: () = assert!(IPV6_HOPLIMIT == libc::IPV6_HOPLIMIT);
+
+/// `struct icmp6_filter` with every bit clear lets nothing pass (ICMP6_FILTER_SETBLOCKALL in netinet/icmp6.h).
+const PASS_NOTHING: [u8; 32] = [0; 32];
+
+/// A socket that collects nothing. Needs root.
+pub(crate) fn socket() -> Result<Socket, OsError> {
+    let raw_error = |call| move |error| OsError::new(call, "raw IPv6", error);
+    let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))
+        .map_err(|error| raw_error("socket")(error).remedy("start as root"))?;
+    socket
+        .set_nonblocking(true)
+        .map_err(raw_error("fcntl O_NONBLOCK"))?;
+    sockopt::set_bytes(&socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &PASS_NOTHING)
+        .map_err(raw_error("setsockopt ICMP6_FILTER"))?;
+    Ok(socket)
+}
+
+/// What the kernel's answer to a send means.
+pub(crate) fn outcome(message: &Icmp6<'_>, sent: io::Result<usize>) -> io::Result<Progress> {
+    match sent {
+        Ok(_) => Ok(Progress::Moved(1)),
+        Err(error)
+            if error
+                .raw_os_error()
+                .map(Errno::from_raw)
+                .is_some_and(udp::full) =>
+        {
+            Ok(Progress::WouldBlock)
+        }
+        Err(error) => Err(OsError::new("send", message.destination, error).into()),
+    }
+}

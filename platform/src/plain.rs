@@ -1,0 +1,75 @@
+//! One datagram a call: recvmsg(2) and sendto(2), which every Unix has. No unsafe code.
+
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddrV4;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, SockaddrIn, recvmsg, sendto};
+
+use crate::udp::{Mover, full, weather};
+use crate::{DATAGRAM_MAX, Inbox, Outbox, SendReport, Via};
+
+/// Moves datagrams one by one. Feature `plain-udp` makes [`crate::Udp`] use it where a faster way exists.
+#[derive(Default)]
+pub struct Plain;
+
+impl Mover for Plain {
+    fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        via: Via,
+        inbox: &mut Inbox,
+    ) -> io::Result<usize> {
+        let mut moved = 0_usize;
+        loop {
+            // Ends the borrow of the inbox with the statement.
+            let Some(outcome) = inbox
+                .free()
+                .next()
+                .map(|buffer| receive_one(socket, buffer))
+            else {
+                break;
+            };
+            match outcome {
+                Ok((from, length)) => inbox.fill(via, from, length),
+                Err(error) if weather(error) => break,
+                // One beside datagrams comes again with the next call.
+                Err(_) if moved > 0 => break,
+                Err(error) => return Err(error.into()),
+            }
+            moved = moved.saturating_add(1);
+        }
+        Ok(moved)
+    }
+
+    fn send(&mut self, socket: BorrowedFd<'_>, via: Via, outbox: &Outbox, report: &mut SendReport) {
+        let mut left = outbox.iter().filter(|datagram| datagram.via == via);
+        while let Some(datagram) = left.next() {
+            let to = SockaddrIn::from(datagram.to);
+            match sendto(socket.as_raw_fd(), datagram.bytes, &to, MsgFlags::empty()) {
+                Ok(_) => report.sent = report.sent.saturating_add(1),
+                Err(error) if full(error) => {
+                    let lost = left.by_ref().count().saturating_add(1);
+                    report.would_block = report.would_block.saturating_add(lost);
+                }
+                Err(error) => report.refused(error.into()),
+            }
+        }
+    }
+}
+
+/// Source and true length; where the system cut the datagram and tells no more, a length that does not fit.
+fn receive_one(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8; DATAGRAM_MAX],
+) -> nix::Result<(SocketAddrV4, usize)> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, None, MsgFlags::empty())?;
+    let from = message.address.ok_or(Errno::EAFNOSUPPORT)?;
+    let length = match message.flags.contains(MsgFlags::MSG_TRUNC) {
+        false => message.bytes,
+        true => message.bytes.max(DATAGRAM_MAX.saturating_add(1)),
+    };
+    Ok((SocketAddrV4::new(from.ip(), from.port()), length))
+}

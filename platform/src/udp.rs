@@ -1,0 +1,192 @@
+//! The pair of UDP sockets at work. How datagrams cross into the kernel is a [`Mover`]'s business.
+
+use std::io;
+use std::iter;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll};
+
+use async_io::Async;
+use nix::errno::Errno;
+
+pub(crate) mod open;
+
+use crate::{BATCH, Inbox, OsError, Outbox, Progress, SendReport, UdpPair, Via, limit};
+
+use open::local_address;
+pub use open::{Endpoint, PairSockets, open_pairs};
+
+/// How datagrams cross between one socket and the buffers: one by one ([`crate::plain`]), or many a call.
+pub trait Mover: Default {
+    /// Receives until the socket is empty or `inbox` is full; says how many. Errors that peers or the network can
+    /// cause are not errors here.
+    ///
+    /// # Errors
+    /// Only what makes the socket useless.
+    fn receive(&mut self, socket: BorrowedFd<'_>, via: Via, inbox: &mut Inbox)
+    -> io::Result<usize>;
+
+    /// Sends those datagrams of `outbox` that leave by `via`, adding what became of them to `report`.
+    fn send(&mut self, socket: BorrowedFd<'_>, via: Via, outbox: &Outbox, report: &mut SendReport);
+}
+
+/// A pair of sockets at work. Use it as [`crate::Udp`].
+pub struct SocketPair<M> {
+    primary: End,
+    secondary: Option<End>,
+    // Takes turns, so that a flood at one address cannot starve the other.
+    first: Via,
+    mover: M,
+}
+
+struct End {
+    socket: Async<OwnedFd>,
+    // Cleared when the socket was read empty, set when the reactor says otherwise: saves the call that would block.
+    readable: bool,
+}
+
+impl<M: Mover> SocketPair<M> {
+    /// Puts the sockets to work. Registers them with the reactor of async-io, whose first use in a process starts its
+    /// thread: call this only after confinement, which wants no threads.
+    ///
+    /// # Errors
+    /// Of the reactor.
+    pub fn new(sockets: PairSockets) -> Result<Self, OsError> {
+        Ok(Self {
+            primary: End::new(sockets.primary)?,
+            secondary: sockets.secondary.map(End::new).transpose()?,
+            first: Via::Primary,
+            mover: M::default(),
+        })
+    }
+
+    fn ends(&mut self) -> impl Iterator<Item = &mut End> {
+        iter::once(&mut self.primary).chain(&mut self.secondary)
+    }
+
+    fn receive_at(&mut self, via: Via, inbox: &mut Inbox) -> io::Result<()> {
+        let end = match via {
+            Via::Primary => &mut self.primary,
+            Via::Secondary => match &mut self.secondary {
+                Some(end) => end,
+                None => return Ok(()),
+            },
+        };
+        let room = BATCH.saturating_sub(inbox.len());
+        if !end.readable || room == 0 {
+            return Ok(());
+        }
+        let socket = end.socket.as_fd();
+        let moved = self
+            .mover
+            .receive(socket, via, inbox)
+            .map_err(|error| OsError::new("receive", name(&socket), error))?;
+        end.readable = moved == room;
+        Ok(())
+    }
+}
+
+impl End {
+    fn new(socket: OwnedFd) -> Result<Self, OsError> {
+        let object = name(&socket);
+        limit(&socket)?;
+        let socket = Async::new_nonblocking(socket)
+            .map_err(|error| OsError::new("register", object, error))?;
+        Ok(Self {
+            socket,
+            readable: true,
+        })
+    }
+}
+
+impl<M: Mover> UdpPair for SocketPair<M> {
+    fn receive(&mut self, inbox: &mut Inbox) -> io::Result<Progress> {
+        inbox.clear();
+        let first = self.first;
+        self.first = first.other();
+        let outcome = self
+            .receive_at(first, inbox)
+            .and_then(|()| self.receive_at(first.other(), inbox));
+        match (inbox.len(), outcome) {
+            (0, outcome) => outcome.map(|()| Progress::WouldBlock),
+            // An error beside datagrams comes again next time, when nothing hides it.
+            (moved, _) => Ok(Progress::Moved(moved)),
+        }
+    }
+
+    fn send(&mut self, outbox: &Outbox) -> SendReport {
+        let mut report = SendReport::default();
+        self.mover.send(
+            self.primary.socket.as_fd(),
+            Via::Primary,
+            outbox,
+            &mut report,
+        );
+        match &self.secondary {
+            Some(end) => self
+                .mover
+                .send(end.socket.as_fd(), Via::Secondary, outbox, &mut report),
+            None => {
+                for _ in outbox
+                    .iter()
+                    .filter(|datagram| datagram.via == Via::Secondary)
+                {
+                    report.refused(Errno::EADDRNOTAVAIL.into());
+                }
+            }
+        }
+        report
+    }
+
+    fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ends().any(|end| end.readable) {
+            return Poll::Ready(Ok(()));
+        }
+        // Both are asked, so that the waker waits at both. The reactor is level-triggered and disarms after each
+        // event, so what arrived between the last receive and this call is reported as well.
+        for end in self.ends() {
+            if let Poll::Ready(outcome) = end.socket.poll_readable(context) {
+                outcome?;
+                end.readable = true;
+            }
+        }
+        match self.ends().any(|end| end.readable) {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
+    }
+}
+
+/// Whether a receive error says something of the network or the moment, and nothing of the socket: an ICMP
+/// error that an earlier send provoked, an interface that is down, memory that is short, a signal.
+pub(crate) fn weather(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::ECONNREFUSED
+            | Errno::ECONNRESET
+            | Errno::ECONNABORTED
+            | Errno::EHOSTUNREACH
+            | Errno::EHOSTDOWN
+            | Errno::ENETUNREACH
+            | Errno::ENETDOWN
+            | Errno::ENETRESET
+            | Errno::ENOPROTOOPT
+            | Errno::EPROTO
+            | Errno::EMSGSIZE
+            | Errno::EOPNOTSUPP
+            | Errno::EACCES
+            | Errno::EPERM
+            | Errno::ENOBUFS
+            | Errno::ENOMEM
+            | Errno::EINTR
+            | Errno::EAGAIN
+    )
+}
+
+/// Whether a send error says that the socket has no room now.
+pub(crate) fn full(error: Errno) -> bool {
+    matches!(error, Errno::EAGAIN | Errno::ENOBUFS)
+}
+
+fn name(socket: &impl AsFd) -> String {
+    local_address(socket).map_or_else(String::new, |address| address.to_string())
+}

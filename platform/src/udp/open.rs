@@ -1,0 +1,185 @@
+//! Opening the UDP sockets, what all systems share of it.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, OwnedFd};
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::{OsError, sys};
+
+/// The sockets of one worker thread, bound and ready. Plain descriptors, so that they can be passed on.
+#[derive(Debug)]
+pub struct PairSockets {
+    /// Bound to the primary address.
+    pub primary: OwnedFd,
+    /// Bound to the secondary address; nothing in one-address mode.
+    pub secondary: Option<OwnedFd>,
+}
+
+/// The sockets of one address. The kernel spreads what arrives among them where the system can; elsewhere they are
+/// duplicates of one.
+#[derive(Debug)]
+pub struct Endpoint {
+    address: SocketAddrV4,
+    sockets: Vec<OwnedFd>,
+}
+
+impl Endpoint {
+    /// Opens `count` sockets, each non-blocking, closed on exec, and sending without the DF bit (RFC 4380 section
+    /// 5.1.2). The first shares the port with nobody while it is bound, so that a server that already runs is noticed.
+    /// With port 0, for tests, the system picks one.
+    ///
+    /// # Errors
+    /// `socket`, `setsockopt` or `bind`, with the address.
+    pub fn open(address: SocketAddrV4, count: NonZeroUsize) -> Result<Self, OsError> {
+        let first = sys::open_first(address)?;
+        let address = local_address(&first).unwrap_or(address);
+        let sockets = vec![first.into()];
+        Self { address, sockets }.grown(count)
+    }
+
+    /// The same address with `count` sockets: duplicates of those here, with all that is queued in them, and new ones
+    /// beside them. Where `count` is less, what is queued in the last ones is lost when these close.
+    ///
+    /// # Errors
+    /// `dup`, or as of [`Endpoint::open`].
+    pub fn resized(&self, count: NonZeroUsize) -> Result<Self, OsError> {
+        let address = self.address;
+        let kept = self.sockets.iter().take(count.get());
+        let sockets = kept.map(|socket| duplicate(socket, address));
+        let sockets = sockets.collect::<Result<_, _>>()?;
+        Self { address, sockets }.grown(count)
+    }
+
+    /// The address and port.
+    pub fn address(&self) -> SocketAddrV4 {
+        self.address
+    }
+
+    /// The sockets, at least one.
+    pub fn sockets(&self) -> &[OwnedFd] {
+        &self.sockets
+    }
+
+    fn grown(mut self, count: NonZeroUsize) -> Result<Self, OsError> {
+        while self.sockets.len() < count.get()
+            && let Some(first) = self.sockets.first()
+        {
+            let another = sys::open_beside(first, self.address)?;
+            self.sockets.push(another);
+        }
+        Ok(self)
+    }
+}
+
+/// Opens `count` pairs of sockets on the same two addresses, as [`Endpoint::open`] does, for one process that both
+/// opens and serves. With port 0 both addresses have the same one.
+///
+/// # Errors
+/// As of [`Endpoint::open`].
+pub fn open_pairs(
+    primary: Ipv4Addr,
+    secondary: Option<Ipv4Addr>,
+    port: u16,
+    count: NonZeroUsize,
+) -> Result<Vec<PairSockets>, OsError> {
+    let primary = Endpoint::open(SocketAddrV4::new(primary, port), count)?;
+    let port = primary.address.port();
+    let secondary = secondary.map(|ip| Endpoint::open(SocketAddrV4::new(ip, port), count));
+    let mut secondaries = secondary
+        .transpose()?
+        .into_iter()
+        .flat_map(|end| end.sockets);
+    let pair = |primary| PairSockets {
+        primary,
+        secondary: secondaries.next(),
+    };
+    Ok(primary.sockets.into_iter().map(pair).collect())
+}
+
+/// A socket as [`Endpoint::open`] promises them, still unbound.
+pub(crate) fn socket(address: SocketAddrV4) -> Result<Socket, OsError> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))
+        .map_err(|error| OsError::new("socket", address, error))?;
+    socket
+        .set_nonblocking(true)
+        .map_err(|error| OsError::new("fcntl O_NONBLOCK", address, error))?;
+    sys::clear_dont_fragment(&socket)
+        .map_err(|error| OsError::new("setsockopt DF", address, error))?;
+    Ok(socket)
+}
+
+/// A socket that shares its address with nobody.
+pub(crate) fn open_alone(address: SocketAddrV4) -> Result<Socket, OsError> {
+    let socket = socket(address)?;
+    bind(&socket, address)?;
+    Ok(socket)
+}
+
+/// For systems whose UDP sockets never set DF unless they are told to.
+#[cfg(any(
+    target_os = "openbsd",
+    target_os = "netbsd",
+    target_os = "macos",
+    target_os = "dragonfly"
+))]
+pub(crate) fn never_set(_: &Socket) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Binds `socket`.
+pub(crate) fn bind(socket: &Socket, address: SocketAddrV4) -> Result<(), OsError> {
+    socket
+        .bind(&address.into())
+        .map_err(|error| OsError::new("bind", address, error))
+}
+
+/// Another descriptor of the same socket: all that a system has to offer beside the first which cannot spread datagrams
+/// among sockets.
+pub(crate) fn duplicate(socket: &OwnedFd, address: SocketAddrV4) -> Result<OwnedFd, OsError> {
+    socket
+        .try_clone()
+        .map_err(|error| OsError::new("dup", address, error))
+}
+
+pub(crate) fn local_address(socket: &impl AsFd) -> Option<SocketAddrV4> {
+    SockRef::from(&socket.as_fd())
+        .local_addr()
+        .ok()?
+        .as_socket_ipv4()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_grows_and_shrinks_around_the_same_sockets() {
+        let count = |count| NonZeroUsize::new(count).unwrap();
+        let two = Endpoint::open(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), count(2)).unwrap();
+        for (size, sockets) in [(1, 1), (2, 2), (3, 3)] {
+            let other = two.resized(count(size)).unwrap();
+            assert_eq!(other.sockets().len(), sockets);
+            assert_eq!(other.address(), two.address());
+            for socket in other.sockets() {
+                assert_eq!(local_address(socket), Some(two.address()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_duplicate_is_the_same_socket() {
+        let endpoint = Endpoint::open(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), NonZeroUsize::MIN);
+        let endpoint = endpoint.unwrap();
+        let copy = duplicate(&endpoint.sockets()[0], endpoint.address()).unwrap();
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        sender.send_to(&[7], endpoint.address()).unwrap();
+        let mut buffer = [0];
+        assert_eq!(
+            std::net::UdpSocket::from(copy).recv(&mut buffer).unwrap(),
+            1
+        );
+        assert_eq!(buffer, [7]);
+    }
+}
