@@ -1,0 +1,228 @@
+//! Giving up root, seen through /proc.
+
+use std::env;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+use miredo_platform::{
+    Identity, Root, Udp, Way, confine, confine_unprivileged, default_root, detach, open_pairs,
+    open_raw,
+};
+use nix::unistd::{Gid, Uid};
+
+use crate::watching::{Scratch, Waiting, wait_confined};
+use crate::{CHILD, assert_success, child, output};
+
+const NOBODY: u32 = 65534;
+
+fn nobody() -> Identity {
+    Identity {
+        uid: Uid::from_raw(NOBODY),
+        gid: Gid::from_raw(NOBODY),
+    }
+}
+
+/// The names that a private directory bears while it exists.
+fn leftovers() -> Vec<PathBuf> {
+    ["/var/run", "/tmp"]
+        .into_iter()
+        .flat_map(|parent| fs::read_dir(parent).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains("/miredo-server."))
+        .filter(|path| path.is_dir())
+        .collect()
+}
+
+fn assert_confined(child: &Waiting) {
+    child.assert_powerless("65534");
+    assert_eq!(child.status("Gid"), "65534 65534 65534 65534");
+    assert_eq!(child.status("Groups"), "");
+    assert_eq!(fs::read_dir(child.proc("root/")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(child.proc("cwd/")).unwrap().count(), 0);
+}
+
+pub(crate) fn private_root() {
+    let before = leftovers();
+    let child = Waiting::new(child("confined_in_a_private_directory"));
+    assert_confined(&child);
+    let directory = fs::read_link(child.proc("root")).unwrap();
+    assert!(
+        directory.to_string_lossy().ends_with(" (deleted)"),
+        "{directory:?}"
+    );
+    assert_eq!(leftovers(), before);
+    child.finish();
+}
+
+/// Opens first what the server opens first: it must start no thread.
+pub(crate) fn confine_to_private() {
+    let count = NonZeroUsize::new(4).unwrap();
+    let mut pairs = open_pairs(Ipv4Addr::LOCALHOST, None, 0, count).unwrap();
+    let _raw = open_raw(Way::Native).unwrap();
+    nix::unistd::setgroups(&[Gid::from_raw(4), Gid::from_raw(24)]).unwrap();
+    let _confined = confine(&nobody(), &Root::Private).unwrap();
+    assert!(fs::create_dir("/new").is_err());
+    assert!(nix::unistd::seteuid(Uid::from_raw(0)).is_err());
+    wait_confined();
+    // The reactor works from in here.
+    Udp::new(pairs.remove(0)).unwrap();
+}
+
+/// Root without the capability that chroot(2) wants.
+pub(crate) fn no_chroot() {
+    let before = leftovers();
+    let output = Command::new("setpriv")
+        .arg("--bounding-set=-sys_chroot")
+        .arg(env::current_exe().unwrap())
+        .env(CHILD, "a_failure_leaves_no_directory")
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("\"chroot\"") && told.contains("/miredo-server."),
+        "{told}"
+    );
+    assert!(!output.status.success());
+    assert_eq!(leftovers(), before);
+}
+
+pub(crate) fn given_root() {
+    let directory = Scratch::new();
+    let mut command = child("confined_in_a_given_directory");
+    command.arg(&directory.0);
+    let child = Waiting::new(command);
+    assert_confined(&child);
+    assert_eq!(fs::read_link(child.proc("root")).unwrap(), directory.0);
+    child.finish();
+}
+
+pub(crate) fn confine_to_given() {
+    let directory = env::args_os().nth(1).unwrap();
+    match confine(&nobody(), &Root::Directory(directory.into())) {
+        Ok(_) => wait_confined(),
+        Err(error) => {
+            eprint!("{error}");
+            exit(1);
+        }
+    }
+}
+
+pub(crate) fn unfit_roots() {
+    let scratch = Scratch::new();
+    let path = |name: &str| scratch.0.join(name);
+    for name in ["full", "open", "others"] {
+        fs::create_dir(path(name)).unwrap();
+    }
+    fs::write(path("full/file"), "").unwrap();
+    fs::set_permissions(path("open"), fs::Permissions::from_mode(0o775)).unwrap();
+    nix::unistd::chown(&path("others"), Some(Uid::from_raw(NOBODY)), None).unwrap();
+    fs::write(path("file"), "").unwrap();
+    symlink(path("full"), path("link")).unwrap();
+    let advice = "; name an empty directory of root's";
+    let cases = [
+        (
+            "full",
+            "chroot",
+            format!("the directory is not empty{advice}"),
+        ),
+        (
+            "link",
+            "chroot",
+            format!("the directory is not empty{advice}"),
+        ),
+        (
+            "open",
+            "chroot",
+            format!("the directory is writable by others than root{advice}"),
+        ),
+        (
+            "others",
+            "chroot",
+            format!("the directory is not root's{advice}"),
+        ),
+        ("file", "open", "Not a directory".into()),
+        ("none", "open", "No such file or directory".into()),
+    ];
+    for (name, call, why) in cases {
+        let output = output("unfit_roots_are_refused", path(name));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(told, format!("{call} {}: {why}", path(name).display()));
+        assert_eq!(output.status.code(), Some(1));
+    }
+    match (default_root(), fs::read_dir("/var/empty")) {
+        (Root::Private, Ok(entries)) => {
+            assert_ne!(entries.count(), 0, "/var/empty is fit, if it is root's")
+        }
+        (Root::Private, Err(_)) => {}
+        (Root::Directory(path), _) => assert_eq!(path, Path::new("/var/empty")),
+    }
+}
+
+pub(crate) fn threads_refused() {
+    let output = output("confinement_wants_one_thread", "");
+    assert_success(&output);
+}
+
+pub(crate) fn confine_with_threads() {
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || stopped.recv());
+    let refused = [
+        confine(&nobody(), &Root::Private).map(drop).unwrap_err(),
+        confine_unprivileged().map(drop).unwrap_err(),
+        detach().map(drop).unwrap_err(),
+    ];
+    for error in refused {
+        assert!(
+            error
+                .to_string()
+                .ends_with("the process already has threads"),
+            "{error}"
+        );
+    }
+    drop(stop);
+    thread.join().unwrap().unwrap_err();
+}
+
+/// As systemd starts a service with DynamicUser and AmbientCapabilities: an ordinary user with one capability.
+pub(crate) fn ordinary_user() {
+    // Where nobody can reach it, unlike the directory in which the program was built.
+    let scratch = Scratch::new();
+    fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = scratch.0.join("process");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .args(["--inh-caps=+net_raw", "--ambient-caps=+net_raw"])
+        .arg(program)
+        .env(CHILD, "an_ordinary_user_loses_capabilities");
+    let child = Waiting::new(command);
+    child.assert_powerless("65534");
+    child.finish();
+}
+
+pub(crate) fn confine_ordinary() {
+    if !Uid::current().is_root() {
+        open_raw(Way::Native).unwrap();
+    }
+    if let Err(error) = confine_unprivileged() {
+        eprint!("{error}");
+        exit(1);
+    }
+    open_raw(Way::Native).unwrap_err();
+    wait_confined();
+}
+
+pub(crate) fn ordinary_root() {
+    let output = output("root_does_not_pass_for_an_ordinary_user", "");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        told,
+        "confine to uid 0 gid 0: root must change to an ordinary user"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}

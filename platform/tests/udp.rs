@@ -1,0 +1,370 @@
+//! What `UdpPair` promises, asked of each backend over loopback.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests report by panicking"
+)]
+
+use std::future::poll_fn;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use miredo_platform::udp::{Mover, SocketPair};
+use miredo_platform::{
+    BATCH, DATAGRAM_MAX, Inbox, Outbox, PairSockets, Progress, UdpPair, Via, open_pairs,
+};
+use socket2::SockRef;
+
+const PRIMARY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const SECONDARY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const ONE: NonZeroUsize = NonZeroUsize::MIN;
+
+/// One pair and where it listens.
+struct Subject<M> {
+    pair: SocketPair<M>,
+    primary: SocketAddrV4,
+    secondary: SocketAddrV4,
+    inbox: Inbox,
+}
+
+impl<M: Mover> Subject<M> {
+    fn new() -> Self {
+        Self::of(open())
+    }
+
+    fn of(sockets: PairSockets) -> Self {
+        let primary = address(&sockets.primary);
+        let secondary = address(sockets.secondary.as_ref().unwrap());
+        Self {
+            pair: SocketPair::new(sockets).unwrap(),
+            primary,
+            secondary,
+            inbox: Inbox::new(),
+        }
+    }
+
+    /// Waits for readiness and receives, until `count` datagrams were there.
+    fn receive(&mut self, count: usize) -> Vec<(Via, SocketAddrV4, Vec<u8>, bool)> {
+        let mut all = Vec::new();
+        while all.len() < count {
+            async_io::block_on(poll_fn(|context| self.pair.poll_readable(context))).unwrap();
+            if let Progress::Moved(moved) = self.pair.receive(&mut self.inbox).unwrap() {
+                assert_eq!(moved, self.inbox.len());
+                assert!((1..=BATCH).contains(&moved));
+            }
+            all.extend(
+                self.inbox
+                    .iter()
+                    .map(|got| (got.via, got.from, got.bytes.to_vec(), got.truncated)),
+            );
+        }
+        assert_eq!(all.len(), count);
+        all
+    }
+}
+
+fn open() -> PairSockets {
+    open_pairs(PRIMARY, Some(SECONDARY), 0, ONE)
+        .unwrap()
+        .remove(0)
+}
+
+fn address(socket: &impl AsFd) -> SocketAddrV4 {
+    let address = SockRef::from(&socket.as_fd()).local_addr().unwrap();
+    address.as_socket_ipv4().unwrap()
+}
+
+/// A peer whose reads end in an error rather than never.
+fn client() -> (UdpSocket, SocketAddrV4) {
+    let client = UdpSocket::bind("127.0.0.3:0").unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let address = address(&client);
+    (client, address)
+}
+
+fn put(outbox: &mut Outbox, via: Via, to: SocketAddrV4, bytes: &[u8]) {
+    outbox.free().unwrap()[..bytes.len()].copy_from_slice(bytes);
+    outbox.push(via, to, bytes.len());
+}
+
+fn get(client: &UdpSocket) -> (Vec<u8>, std::net::SocketAddr) {
+    let mut buffer = [0; 4096];
+    let (length, from) = client.recv_from(&mut buffer).unwrap();
+    (buffer[..length].to_vec(), from)
+}
+
+fn tells_source_and_address<M: Mover>() {
+    let mut subject = Subject::<M>::new();
+    let (client, from) = client();
+    client.send_to(b"to the primary", subject.primary).unwrap();
+    assert_eq!(
+        subject.receive(1),
+        [(Via::Primary, from, b"to the primary".to_vec(), false)]
+    );
+    client.send_to(b"", subject.secondary).unwrap();
+    assert_eq!(subject.receive(1), [(Via::Secondary, from, vec![], false)]);
+    assert_eq!(
+        subject.pair.receive(&mut subject.inbox).unwrap(),
+        Progress::WouldBlock
+    );
+    assert!(subject.inbox.is_empty());
+}
+
+fn a_cut_datagram_is_truncated<M: Mover>() {
+    let mut subject = Subject::<M>::new();
+    let (client, from) = client();
+    let long = [7; 3000];
+    let cases = [
+        (DATAGRAM_MAX, false),
+        (DATAGRAM_MAX + 1, true),
+        (3000, true),
+        (5, false),
+    ];
+    for (length, _) in cases {
+        client.send_to(&long[..length], subject.primary).unwrap();
+    }
+    let expected = cases.map(|(length, truncated)| {
+        let kept = long[..length.min(DATAGRAM_MAX)].to_vec();
+        (Via::Primary, from, kept, truncated)
+    });
+    assert_eq!(subject.receive(cases.len()), expected);
+}
+
+fn more_than_a_batch_arrives_in_order<M: Mover>() {
+    let mut subject = Subject::<M>::new();
+    let (client, _) = client();
+    for number in 0..100_u8 {
+        client.send_to(&[number], subject.primary).unwrap();
+        client.send_to(&[number], subject.secondary).unwrap();
+    }
+    let all = subject.receive(200);
+    for via in [Via::Primary, Via::Secondary] {
+        let numbers = all.iter().filter(|got| got.0 == via).map(|got| got.2[0]);
+        assert!(numbers.eq(0..100), "{via:?}");
+    }
+}
+
+fn a_flood_does_not_starve_the_other_address<M: Mover>() {
+    for flooded in [Via::Primary, Via::Secondary] {
+        let mut subject = Subject::<M>::new();
+        let (client, _) = client();
+        let (flooded_at, quiet_at) = match flooded {
+            Via::Primary => (subject.primary, subject.secondary),
+            Via::Secondary => (subject.secondary, subject.primary),
+        };
+        for _ in 0..3 * BATCH {
+            client.send_to(b"flood", flooded_at).unwrap();
+        }
+        client.send_to(b"quiet", quiet_at).unwrap();
+        let found = (0..2).any(|_| {
+            subject.pair.receive(&mut subject.inbox).unwrap();
+            subject.inbox.iter().any(|got| got.via == flooded.other())
+        });
+        assert!(found, "flooded {flooded:?}");
+    }
+}
+
+fn a_full_outbox_leaves_by_both_addresses<M: Mover>() {
+    let mut subject = Subject::<M>::new();
+    let (client, to) = client();
+    let mut outbox = Outbox::new();
+    for number in 0..BATCH {
+        let via = if number % 3 == 0 {
+            Via::Secondary
+        } else {
+            Via::Primary
+        };
+        put(&mut outbox, via, to, &vec![number as u8; number]);
+    }
+    let report = subject.pair.send(&outbox);
+    assert_eq!(
+        (report.sent, report.would_block, report.failed),
+        (BATCH, 0, 0)
+    );
+    let mut lengths: Vec<_> = (0..BATCH)
+        .map(|_| {
+            let (bytes, from) = get(&client);
+            let number = bytes.len();
+            assert!(bytes.iter().all(|byte| usize::from(*byte) == number));
+            let via = if number % 3 == 0 {
+                subject.secondary
+            } else {
+                subject.primary
+            };
+            assert_eq!(from, via.into(), "datagram {number}");
+            number
+        })
+        .collect();
+    lengths.sort_unstable();
+    assert!(lengths.into_iter().eq(0..BATCH));
+}
+
+fn a_refused_datagram_does_not_stop_the_rest<M: Mover>() {
+    let mut subject = Subject::<M>::new();
+    let (client, to) = client();
+    // Refused with EACCES, since the socket may not broadcast (ip(7)).
+    let broadcast = SocketAddrV4::new(Ipv4Addr::BROADCAST, 9);
+    let mut outbox = Outbox::new();
+    for (number, to) in [broadcast, to, broadcast, broadcast, to]
+        .into_iter()
+        .enumerate()
+    {
+        put(&mut outbox, Via::Primary, to, &[number as u8]);
+    }
+    put(&mut outbox, Via::Secondary, to, &[5]);
+    let report = subject.pair.send(&outbox);
+    assert_eq!((report.sent, report.would_block, report.failed), (3, 0, 3));
+    assert_eq!(report.error.unwrap().raw_os_error(), Some(libc::EACCES));
+    let arrived = [(); 3].map(|()| get(&client).0);
+    assert_eq!(arrived, [[1], [4], [5]]);
+}
+
+fn one_address_mode_has_no_secondary<M: Mover>() {
+    let sockets = open_pairs(PRIMARY, None, 0, ONE).unwrap().remove(0);
+    assert!(sockets.secondary.is_none());
+    let mut pair = SocketPair::<M>::new(sockets).unwrap();
+    let (client, to) = client();
+    let mut outbox = Outbox::new();
+    put(&mut outbox, Via::Secondary, to, b"no");
+    put(&mut outbox, Via::Primary, to, b"yes");
+    let report = pair.send(&outbox);
+    assert_eq!((report.sent, report.would_block, report.failed), (1, 0, 1));
+    assert_eq!(get(&client).0, b"yes");
+}
+
+/// The system tells an ICMP error to an unconnected socket only if asked to (ip(7), IP_RECVERR); other systems, other
+/// rules. The second round asks, so that the error really comes.
+fn icmp_errors_do_not_surface<M: Mover>() {
+    for asked in [false, true] {
+        let sockets = open();
+        if asked {
+            set_receive_errors(&sockets);
+        }
+        let mut subject = Subject::<M>::of(sockets);
+        let (client, from) = client();
+        let closed = {
+            let (_gone, address) = self::client();
+            address
+        };
+        let mut outbox = Outbox::new();
+        put(
+            &mut outbox,
+            Via::Primary,
+            closed,
+            b"provokes port unreachable",
+        );
+        for _ in 0..3 {
+            subject.pair.send(&outbox);
+        }
+        client.send_to(b"still here", subject.primary).unwrap();
+        let got = subject.receive(1);
+        assert_eq!(got, [(Via::Primary, from, b"still here".to_vec(), false)]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn set_receive_errors(sockets: &PairSockets) {
+    use nix::sys::socket::{setsockopt, sockopt};
+    setsockopt(&sockets.primary, sockopt::Ipv4RecvErr, &true).unwrap();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_receive_errors(_: &PairSockets) {}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn readiness_comes_with_datagrams_only<M: Mover>() {
+    for via in [Via::Primary, Via::Secondary] {
+        let mut subject = Subject::<M>::new();
+        let (client, from) = client();
+        let progress = subject.pair.receive(&mut subject.inbox).unwrap();
+        assert_eq!(progress, Progress::WouldBlock);
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let mut context = Context::from_waker(&waker);
+        assert!(subject.pair.poll_readable(&mut context).is_pending());
+        // What wakes another pair has passed the reactor after whatever was wrongly due here.
+        let mut other = Subject::<M>::new();
+        client.send_to(b"other", other.primary).unwrap();
+        other.receive(1);
+        client.send_to(b"other", other.primary).unwrap();
+        other.receive(1);
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+
+        let to = match via {
+            Via::Primary => subject.primary,
+            Via::Secondary => subject.secondary,
+        };
+        client.send_to(b"wake", to).unwrap();
+        assert_eq!(subject.receive(1), [(via, from, b"wake".to_vec(), false)]);
+
+        // Read empty again: the next wait must wait, and wake again.
+        assert!(subject.pair.poll_readable(&mut context).is_pending());
+        client.send_to(b"again", to).unwrap();
+        assert_eq!(subject.receive(1).len(), 1);
+    }
+}
+
+fn what_arrives_between_receive_and_poll_is_noticed<M: Mover>() {
+    let mut subject = Subject::<M>::new();
+    let (client, _) = client();
+    for round in 0..100_u8 {
+        client.send_to(&[round], subject.primary).unwrap();
+        subject.receive(1);
+        client.send_to(&[round], subject.secondary).unwrap();
+        let ready = async_io::block_on(poll_fn(|context| {
+            match subject.pair.poll_readable(context) {
+                Poll::Ready(outcome) => Poll::Ready(outcome.is_ok()),
+                Poll::Pending => Poll::Pending,
+            }
+        }));
+        assert!(ready);
+        assert_eq!(subject.receive(1)[0].0, Via::Secondary);
+    }
+}
+
+/// A worker's sockets move to its thread.
+fn is_send<M: Mover + Send>() {
+    fn check(_: impl Send) {}
+    check(Subject::<M>::new().pair);
+}
+
+macro_rules! suite {
+    ($($property:ident,)*) => {
+        mod fast {
+            $(#[test] fn $property() { super::$property::<miredo_platform::FastMover>() })*
+        }
+        mod plain {
+            $(#[test] fn $property() { super::$property::<miredo_platform::plain::Plain>() })*
+        }
+    };
+}
+
+suite! {
+    tells_source_and_address,
+    a_cut_datagram_is_truncated,
+    more_than_a_batch_arrives_in_order,
+    a_flood_does_not_starve_the_other_address,
+    a_full_outbox_leaves_by_both_addresses,
+    a_refused_datagram_does_not_stop_the_rest,
+    one_address_mode_has_no_secondary,
+    icmp_errors_do_not_surface,
+    readiness_comes_with_datagrams_only,
+    what_arrives_between_receive_and_poll_is_noticed,
+    is_send,
+}
