@@ -1,0 +1,14 @@
+//! A Teredo server (RFC 4380): IPv6 for hosts behind IPv4 NATs.
+//!
+//! Data flows one way: `platform` receives a datagram, [`run`] hands it to [`server`], which reads it through
+//! [`wire`] and answers with a [`verdict`]; [`run`] hands what is to leave back to `platform`.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`wire`] | Teredo addresses, encapsulation, IPv6 and ICMPv6, as views of bytes and as values |
+//!
+//! The platform crate beside this one holds the contracts `UdpPair` and `RawIcmp6`, a module a system behind them,
+//! and all unsafe code.
+#![forbid(unsafe_code)]
+
+pub mod wire;
