@@ -6,9 +6,15 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`wire`] | Teredo addresses, encapsulation, IPv6 and ICMPv6, as views of bytes and as values |
+//! | [`server`] | what becomes of one datagram; no socket, clock, log or allocation |
+//! | [`limit`] | how much one source may send |
+//! | [`verdict`] | what was done, or which rule dropped the datagram; counted by both |
 //!
 //! The platform crate beside this one holds the contracts `UdpPair` and `RawIcmp6`, a module a system behind them,
 //! and all unsafe code.
 #![forbid(unsafe_code)]
 
+pub mod limit;
+pub mod server;
+pub mod verdict;
 pub mod wire;

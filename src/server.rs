@@ -1,0 +1,175 @@
+//! What a Teredo server decides about one datagram (RFC 4380 section 5.3). No socket, clock, log or allocation.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | `peers` | which IPv4 addresses it may hear and talk to |
+//! | `acceptance` | which IPv6 sources and destinations go together, and what is to be done then |
+//! | `answer` | what it answers itself: solicitations, echo requests |
+//! | `forward` | what it forwards: bubbles, small echoes |
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::time::Instant;
+
+use platform::{REPLY_MAX, Via};
+
+use crate::limit::{Limiter, RateLimit};
+use crate::verdict::{Kind, Reason, Reply, Route, Verdict};
+use crate::wire::address::{ServicePrefix, server_link_local};
+use crate::wire::encapsulation::{Datagram, Malformed};
+use crate::wire::icmp6::Invalid;
+
+mod acceptance;
+mod answer;
+mod forward;
+mod peers;
+
+use acceptance::Task;
+use peers::{Peers, Refusal};
+
+/// What a server is told once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address that its clients' Teredo addresses embed.
+    pub primary: Ipv4Addr,
+    /// The address that solicitations with the cone bit are answered from (RFC 4380 section 2.17); without one, they are dropped.
+    pub secondary: Option<Ipv4Addr>,
+    /// The service it belongs to.
+    pub prefix: ServicePrefix,
+    /// MTU that it advertises, in bytes; 1280 unless there is a reason (RFC 4380 section 5.1.2).
+    pub mtu: u16,
+    /// Peers may have loopback, private and link-local IPv4 addresses: for laboratories.
+    pub allow_private: bool,
+    /// Addresses of this host; `primary` and `secondary` need not be among them.
+    pub own: Vec<Ipv4Addr>,
+    /// Directed broadcast addresses of the subnets that this host is attached to (RFC 4380 section 5.2.4).
+    pub broadcasts: Vec<Ipv4Addr>,
+    /// What one IPv4 source may ask for.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// One datagram as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Its payload.
+    pub bytes: &'a [u8],
+    /// There was more of it than `bytes`.
+    pub truncated: bool,
+    /// Where it came from.
+    pub from: SocketAddrV4,
+    /// The address it came to.
+    pub via: Via,
+    /// When. Only the rate limit asks; a time before an earlier datagram's is harmless.
+    pub at: Instant,
+}
+
+/// A Teredo server. It keeps no state of its clients (RFC 4380 section 5) but the rate limit.
+#[derive(Clone, Debug)]
+pub struct Server {
+    primary: Ipv4Addr,
+    has_secondary: bool,
+    prefix: ServicePrefix,
+    mtu: u16,
+    link_local: Ipv6Addr,
+    peers: Peers,
+    limiter: Option<Limiter>,
+}
+
+impl Server {
+    /// A server with these settings, which are taken as they are: who reads the configuration has checked them.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let mut own = settings.own;
+        own.push(settings.primary);
+        own.extend(settings.secondary);
+        Self {
+            primary: settings.primary,
+            has_secondary: settings.secondary.is_some(),
+            prefix: settings.prefix,
+            mtu: settings.mtu,
+            link_local: server_link_local(settings.primary),
+            peers: Peers::new(settings.allow_private, own, settings.broadcasts),
+            limiter: settings.rate_limit.map(Limiter::new),
+        }
+    }
+
+    /// Decides about one datagram. The packet to send, if there is one, is at the start of `out`; the rest of `out` is unspecified.
+    ///
+    /// The rules run in the order of what they cost, not of their numbers: the IPv4 source needs no look at the bytes, and the rate
+    /// limit and the checksums come last, so that a flood of nonsense costs little and spends nobody's allowance.
+    pub fn handle(&mut self, arrival: &Arrival<'_>, out: &mut [u8; REPLY_MAX]) -> Verdict {
+        match self.decide(arrival, out) {
+            Ok(reply) => Verdict::Send(reply),
+            Err(reason) => Verdict::Drop(reason),
+        }
+    }
+
+    fn decide(
+        &mut self,
+        arrival: &Arrival<'_>,
+        out: &mut [u8; REPLY_MAX],
+    ) -> Result<Reply, Reason> {
+        if arrival.truncated {
+            return Err(Reason::Truncated);
+        }
+        self.peers.check(arrival.from).map_err(source_refused)?;
+        let datagram = Datagram::parse(arrival.bytes).map_err(malformed)?;
+        let task = self.accept(&datagram.packet, arrival.from)?;
+        if let Some(limiter) = &mut self.limiter
+            && !limiter.admits(*arrival.from.ip(), arrival.at)
+        {
+            return Err(Reason::RateLimited);
+        }
+        match task {
+            Task::Advertise => self.advertise(&datagram, arrival, out),
+            Task::AnswerEcho => self.answer_echo(&datagram, arrival, out),
+            Task::ForwardToTeredo(client) => {
+                self.forward_to_teredo(&datagram, client, arrival.from, out)
+            }
+            Task::ForwardToNative => forward::forward_to_native(&datagram, out),
+        }
+    }
+}
+
+/// The reply that was emitted at the start of the output buffer, of which `left` was left.
+fn reply(kind: Kind, route: Route, left: Option<&mut [u8]>) -> Result<Reply, Reason> {
+    // The lengths of all kinds are bounded below the buffer's, so there is always something left. Were there not, it would be
+    // for an echo: nothing else varies with the input.
+    let left = left.ok_or(Reason::EchoLength)?;
+    Ok(Reply {
+        kind,
+        route,
+        len: REPLY_MAX.saturating_sub(left.len()),
+    })
+}
+
+/// Rule 1 (RFC 4380 section 5.3.1).
+fn malformed(fault: Malformed) -> Reason {
+    match fault {
+        Malformed::Authentication => Reason::Authentication,
+        Malformed::Origin => Reason::Origin,
+        Malformed::Header => Reason::Header,
+        Malformed::Version => Reason::Version,
+        Malformed::PayloadLength => Reason::PayloadLength,
+    }
+}
+
+/// Rule 3 (RFC 4380 section 5.3.1).
+fn source_refused(refusal: Refusal) -> Reason {
+    match refusal {
+        Refusal::Port => Reason::SourcePort,
+        Refusal::Address => Reason::SourceAddress,
+        Refusal::Loop => Reason::SourceLoop,
+    }
+}
+
+/// ICMPv6 validity (RFC 4443, RFC 4861 section 6.1.1).
+fn invalid(fault: Invalid) -> Reason {
+    match fault {
+        Invalid::Type => Reason::MessageType,
+        Invalid::Short => Reason::MessageLength,
+        Invalid::Code => Reason::MessageCode,
+        Invalid::HopLimit => Reason::SolicitationHopLimit,
+        Invalid::Options => Reason::SolicitationOptions,
+        Invalid::Checksum => Reason::MessageChecksum,
+    }
+}

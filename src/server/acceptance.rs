@@ -1,0 +1,84 @@
+//! Rules 2 and 4 to 7 of RFC 4380 section 5.3.1, and what its second half makes of the destination.
+
+use std::net::{Ipv6Addr, SocketAddrV4};
+
+use super::Server;
+use crate::verdict::Reason;
+use crate::wire::address::{ALL_ROUTERS, TeredoAddress};
+use crate::wire::icmp6::{self, ECHO_REQUEST, ROUTER_SOLICITATION};
+use crate::wire::ipv6::{ICMP6, Packet};
+use crate::wire::scope::is_global_scope;
+
+/// What is to be done with an accepted packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Task {
+    /// A Router Solicitation.
+    Advertise,
+    /// An echo request to the server.
+    AnswerEcho,
+    /// A packet to this Teredo address.
+    ForwardToTeredo(TeredoAddress),
+    /// A packet of a Teredo client to a native address.
+    ForwardToNative,
+}
+
+impl Server {
+    /// Accepts a packet that came from `from` and says what is to be done with it.
+    pub(super) fn accept(&self, packet: &Packet<'_>, from: SocketAddrV4) -> Result<Task, Reason> {
+        let header = packet.header();
+        // Rule 2.
+        if header.next_header != ICMP6 && !packet.is_bubble() {
+            return Err(Reason::NextHeader);
+        }
+        match TeredoAddress::parse(self.prefix, header.source) {
+            // Rule 5.
+            Some(source) if source.mapped == from => self.task_for_client(packet),
+            Some(_) => Err(Reason::MappedMismatch),
+            None => self.task_for_others(packet),
+        }
+    }
+
+    /// What a Teredo client may ask for, whose address was seen to be its own by rule 5.
+    ///
+    /// Only here can a packet to the server's link-local address be: rule 4 accepts nothing to it, and rule 6 only what goes to
+    /// Teredo addresses. So who gets an echo reply of the server has its mapped address in its source.
+    fn task_for_client(&self, packet: &Packet<'_>) -> Result<Task, Reason> {
+        let destination = packet.header().destination;
+        if let Some(client) = TeredoAddress::parse(self.prefix, destination) {
+            return Ok(Task::ForwardToTeredo(client));
+        }
+        if destination == ALL_ROUTERS || destination == self.link_local {
+            return self.task_for_server(packet, destination);
+        }
+        if !is_global_scope(destination) {
+            return Err(Reason::Scope);
+        }
+        Ok(Task::ForwardToNative)
+    }
+
+    /// What the server answers itself (RFC 4380 section 5.3.1).
+    fn task_for_server(&self, packet: &Packet<'_>, destination: Ipv6Addr) -> Result<Task, Reason> {
+        match icmp6::kind(packet) {
+            Some(ROUTER_SOLICITATION) => Ok(Task::Advertise),
+            Some(ECHO_REQUEST) if destination == self.link_local => Ok(Task::AnswerEcho),
+            _ => Err(Reason::Unanswered),
+        }
+    }
+
+    /// What nodes may ask for that have no Teredo address, or do not use it: clients that want one (rule 4), relays (rule 6).
+    fn task_for_others(&self, packet: &Packet<'_>) -> Result<Task, Reason> {
+        let header = packet.header();
+        let is_link_local = header.source.is_unicast_link_local();
+        if is_link_local
+            && header.destination == ALL_ROUTERS
+            && icmp6::kind(packet) == Some(ROUTER_SOLICITATION)
+        {
+            return Ok(Task::Advertise);
+        }
+        match TeredoAddress::parse(self.prefix, header.destination) {
+            Some(client) if client.server == self.primary => Ok(Task::ForwardToTeredo(client)),
+            _ if is_link_local => Err(Reason::LinkLocalSource),
+            _ => Err(Reason::NotOurClient),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What was sent, or which rule dropped the datagram; counters and log lines key on it.
+
+use std::fmt;
+use std::net::{Ipv6Addr, SocketAddrV4};
+
+use platform::{REPLY_MAX, Via};
+
+use crate::wire::discovery::RouterAdvertisement;
+use crate::wire::encapsulation::{Authentication, OriginIndication};
+use crate::wire::ipv6::HEADER_LEN;
+use crate::wire::trailers::Trailers;
+
+mod counters;
+
+pub use counters::{Counters, LogLimit};
+
+/// What became of one datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// One packet is to be sent.
+    Send(Reply),
+    /// Nothing is, in silence.
+    Drop(Reason),
+}
+
+/// The one packet that answers or forwards a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// What it is.
+    pub kind: Kind,
+    /// How it goes.
+    pub route: Route,
+    /// How many bytes of the output buffer it takes.
+    pub len: usize,
+}
+
+/// How a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The output is the payload of a UDP datagram.
+    Udp {
+        /// The address to send it from, always on port 3544.
+        via: Via,
+        /// Where it goes.
+        to: SocketAddrV4,
+    },
+    /// The output is an ICMPv6 message, from its type on, its checksum right for the two addresses.
+    Native {
+        /// A client's Teredo address.
+        source: Ipv6Addr,
+        /// An address of global scope.
+        destination: Ipv6Addr,
+        /// As the packet is to leave.
+        hop_limit: u8,
+    },
+}
+
+/// Defines an enumeration whose variants have a phrase each, so that none can be without one or missing from `ALL`.
+macro_rules! phrased {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $phrase:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// Every variant, in order.
+            pub const ALL: [Self; [$($phrase),+].len()] = [$(Self::$variant),+];
+
+            /// A short phrase for logs.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $phrase,)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+phrased! {
+    /// What was sent. RFC 4380 section 5.3 allows no more than this.
+    Kind {
+        /// A Router Advertisement (RFC 4380 section 5.3.2).
+        Advertisement = "router advertisement",
+        /// A bubble, forwarded to a Teredo client (RFC 4380 section 5.3.1).
+        Bubble = "bubble",
+        /// An ICMPv6 echo request or reply, forwarded to a Teredo client (RFC 4380 section 5.3.1).
+        TeredoEcho = "echo to a Teredo address",
+        /// An ICMPv6 echo request or reply, forwarded to a native host: the direct IPv6 connectivity test (RFC 4380 section 5.2.9).
+        NativeEcho = "echo to a native address",
+        /// The server's own reply to an echo request (RFC 4380 section 5.3.1).
+        EchoReply = "echo reply",
+    }
+}
+
+impl Kind {
+    /// Longest IPv6 payload of an echo that is forwarded or answered, in bytes: ICMPv6 header and data.
+    pub const ECHO_MAX: usize = 88;
+
+    /// Most bytes that one packet of this kind takes in the output buffer.
+    #[must_use]
+    pub const fn max_len(self) -> usize {
+        match self {
+            Self::Advertisement => {
+                Authentication::MIN_LEN + OriginIndication::LEN + RouterAdvertisement::LEN
+            }
+            Self::Bubble => OriginIndication::LEN + HEADER_LEN + Trailers::MAX_LEN,
+            Self::TeredoEcho => {
+                OriginIndication::LEN + HEADER_LEN + Self::ECHO_MAX + Trailers::MAX_LEN
+            }
+            Self::NativeEcho => Self::ECHO_MAX,
+            Self::EchoReply => HEADER_LEN + Self::ECHO_MAX,
+        }
+    }
+}
+
+// Every kind fits in the output buffer, so no emission can fail for want of room.
+const _: () = {
+    let [a, b, c, d, e] = Kind::ALL;
+    assert!(a.max_len() <= REPLY_MAX && b.max_len() <= REPLY_MAX && c.max_len() <= REPLY_MAX);
+    assert!(d.max_len() <= REPLY_MAX && e.max_len() <= REPLY_MAX);
+};
+
+phrased! {
+    /// Why nothing was sent: one variant for each rule that drops.
+    Reason {
+        /// Longer than the receive buffer, so not to be read as a whole.
+        Truncated = "datagram too long",
+        /// Rule 3: UDP source port 0, to which nobody can answer (RFC 768).
+        SourcePort = "source port 0",
+        /// Rule 3: IPv4 source not global unicast (RFC 4380 sections 5.3.1 rule 3 and 5.2.4).
+        SourceAddress = "source not global unicast",
+        /// Rule 3: from an address of this host on the Teredo port, which would be a loop (RFC 4380 section 7.3.5).
+        SourceLoop = "source is this server",
+        /// Rule 1: ends inside its authentication header (RFC 4380 section 5.1.1).
+        Authentication = "authentication header cut short",
+        /// Rule 1: ends inside its origin indication (RFC 4380 section 5.1.1).
+        Origin = "origin indication cut short",
+        /// Rule 1: ends inside its IPv6 header, or before it (RFC 8200 section 3).
+        Header = "IPv6 header cut short",
+        /// Rule 1: no IPv6 packet where there should be one (RFC 8200 section 3).
+        Version = "not IPv6",
+        /// Rule 1: IPv6 payload length past the end of the datagram (RFC 8200 section 3).
+        PayloadLength = "IPv6 payload cut short",
+        /// Rule 2: next header not ICMPv6, and no bubble (RFC 4380 section 5.3.1 rule 2).
+        NextHeader = "neither ICMPv6 nor a bubble",
+        /// Rule 4: link-local source, and neither a Router Solicitation to all routers nor for a client of this server
+        /// (RFC 4380 section 5.3.1 rules 4, 6 and 7).
+        LinkLocalSource = "link-local source, but no solicitation",
+        /// Rule 5: Teredo source that embeds another IPv4 address or port than the datagram came from
+        /// (RFC 4380 section 5.3.1 rules 5 and 7).
+        MappedMismatch = "Teredo source of another mapped address",
+        /// Rule 6: native source, and the destination is no client of this server (RFC 4380 section 5.3.1 rules 6 and 7).
+        NotOurClient = "native source to no client of ours",
+        /// Its IPv4 source asks for more than the configured limit (RFC 4380 section 7.3.5).
+        RateLimited = "source over its rate limit",
+        /// To this server, or to all routers, but nothing that it answers there: neither a Router Solicitation, nor an echo
+        /// request to the server's own address (RFC 4380 section 5.3.1).
+        Unanswered = "to this server, but nothing it answers",
+        /// IPv6 destination not of global scope (RFC 4380 section 5.3.1).
+        Scope = "destination not of global scope",
+        /// ICMPv6 message shorter than its type asks for (RFC 4443 section 4, RFC 4861 section 6.1.1).
+        MessageLength = "ICMPv6 message cut short",
+        /// ICMPv6 code not 0 where only 0 is defined (RFC 4443 section 4.1, RFC 4861 section 6.1.1).
+        MessageCode = "ICMPv6 code not 0",
+        /// ICMPv6 checksum wrong (RFC 4443 section 2.3).
+        MessageChecksum = "wrong ICMPv6 checksum",
+        /// Router Solicitation with a hop limit other than 255 (RFC 4861 section 6.1.1).
+        SolicitationHopLimit = "solicitation with hop limit not 255",
+        /// Router Solicitation with an option that is empty or points past its end (RFC 4861 sections 4.6 and 6.1.1).
+        SolicitationOptions = "solicitation with malformed options",
+        /// Router Solicitation with the cone bit and no second address to answer it from (RFC 4380 section 5.3.2).
+        ConeSolicitation = "cone solicitation, but no second address",
+        /// ICMPv6 type that a server does not forward (RFC 4380 section 5.3).
+        MessageType = "ICMPv6 type not forwarded",
+        /// Echo with an IPv6 payload above [`Kind::ECHO_MAX`]: a connectivity test needs no more (RFC 4380 section 5.2.9).
+        EchoLength = "echo too long",
+        /// Echo to a native address with hop limit 0 or 1 (RFC 8200 section 3).
+        EchoHopLimit = "echo out of hops",
+        /// Bubble to a native address, which has no use for it (RFC 4380 section 2.8).
+        NativeBubble = "bubble to a native address",
+        /// Destination is a Teredo address with port 0 inside (RFC 768).
+        MappedPort = "mapped port 0",
+        /// Destination is a Teredo address whose IPv4 address is not global unicast (RFC 4380 sections 5.3.1 and 5.2.4).
+        MappedAddress = "mapped address not global unicast",
+        /// Destination is a Teredo address that embeds this host on the Teredo port: a loop (RFC 4380 section 7.3.5).
+        MappedLoop = "mapped address is this server",
+    }
+}
+
+phrased! {
+    /// Why a packet that was to be sent was not.
+    Loss {
+        /// The socket had no room for it: lost, as on any full link.
+        Congestion = "no room to send",
+        /// The system refused it: no route, a firewall.
+        Refusal = "not sent",
+        /// There is no way out to native IPv6.
+        Undeliverable = "no way to native IPv6",
+    }
+}

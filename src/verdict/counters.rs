@@ -1,0 +1,255 @@
+//! How often what happened, and how often it may be said.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::{Kind, Loss, Reason, Verdict};
+
+/// How often each kind was to be sent, each reason dropped, and a packet was lost on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counters {
+    sent: [u64; Kind::ALL.len()],
+    dropped: [u64; Reason::ALL.len()],
+    lost: [u64; Loss::ALL.len()],
+}
+
+impl Counters {
+    /// All zero.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            sent: [0; Kind::ALL.len()],
+            dropped: [0; Reason::ALL.len()],
+            lost: [0; Loss::ALL.len()],
+        }
+    }
+
+    /// Counts one verdict.
+    pub fn record(&mut self, verdict: &Verdict) {
+        let count = match verdict {
+            Verdict::Send(reply) => self.sent.get_mut(reply.kind as usize),
+            Verdict::Drop(reason) => self.dropped.get_mut(*reason as usize),
+        };
+        if let Some(count) = count {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Counts packets that were to be sent and were not.
+    pub fn lose(&mut self, loss: Loss, packets: usize) {
+        if let Some(count) = self.lost.get_mut(loss as usize) {
+            *count = count.saturating_add(packets as u64);
+        }
+    }
+
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: &Self) {
+        for (count, more) in self.all_mut().zip(other.numbers()) {
+            *count = count.saturating_add(more);
+        }
+    }
+
+    /// What was counted after `earlier`, a former state of these counters.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut news = self.clone();
+        for (count, before) in news.all_mut().zip(earlier.numbers()) {
+            *count = count.saturating_sub(before);
+        }
+        news
+    }
+
+    /// Everything that is not zero, by kind and reason, in one line.
+    #[must_use]
+    pub fn detailed(&self) -> Detailed<'_> {
+        Detailed(self)
+    }
+
+    /// All of it as numbers, for [`Counters::from_numbers`] of the same program.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.sent.into_iter().chain(self.dropped).chain(self.lost)
+    }
+
+    /// The counters that gave these numbers; nothing if there are too few or too many.
+    pub fn from_numbers(mut numbers: impl Iterator<Item = u64>) -> Option<Self> {
+        let mut counters = Self::new();
+        for count in counters.all_mut() {
+            *count = numbers.next()?;
+        }
+        numbers.next().is_none().then_some(counters)
+    }
+
+    /// Each kind with how often it was sent.
+    pub fn sent(&self) -> impl Iterator<Item = (Kind, u64)> {
+        Kind::ALL.into_iter().zip(self.sent)
+    }
+
+    /// Each reason with how often it dropped a datagram.
+    pub fn dropped(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.into_iter().zip(self.dropped)
+    }
+
+    /// Each way to lose a packet with how often it did.
+    pub fn lost(&self) -> impl Iterator<Item = (Loss, u64)> {
+        Loss::ALL.into_iter().zip(self.lost)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        self.sent
+            .iter_mut()
+            .chain(&mut self.dropped)
+            .chain(&mut self.lost)
+    }
+}
+
+impl fmt::Display for Counters {
+    /// What was answered or forwarded, dropped and lost, in all.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sum = |counts: &[u64]| {
+            counts
+                .iter()
+                .fold(0, |sum: u64, count| sum.saturating_add(*count))
+        };
+        let (sent, dropped, lost) = (sum(&self.sent), sum(&self.dropped), sum(&self.lost));
+        write!(
+            f,
+            "{sent} datagrams answered or forwarded, {dropped} dropped, {lost} lost"
+        )
+    }
+}
+
+/// Shows each count that is not zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Detailed<'a>(&'a Counters);
+
+impl fmt::Display for Detailed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(counters) = self;
+        let sent = counters.sent().map(|(kind, n)| ("sent", kind.as_str(), n));
+        let dropped = counters
+            .dropped()
+            .map(|(reason, n)| ("dropped", reason.as_str(), n));
+        let lost = counters.lost().map(|(loss, n)| ("lost", loss.as_str(), n));
+        let all = sent.chain(dropped).chain(lost);
+        let mut separator = "";
+        for (fate, what, count) in all.filter(|(.., count)| *count > 0) {
+            write!(f, "{separator}{fate} {count} ({what})")?;
+            separator = ", ";
+        }
+        f.write_str(if separator.is_empty() { "nothing" } else { "" })
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Keeps the log from being a target: one line a minute for each topic, a [`Reason`] or a [`Loss`].
+#[derive(Clone, Debug)]
+pub struct LogLimit<const TOPICS: usize> {
+    last: [Option<Instant>; TOPICS],
+}
+
+impl<const TOPICS: usize> LogLimit<TOPICS> {
+    /// How long a topic is silent after a line.
+    pub const PAUSE: Duration = Duration::from_secs(60);
+
+    /// No line was logged yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            last: [None; TOPICS],
+        }
+    }
+
+    /// Says whether a line on the topic of this number may be logged now, and takes it as logged if so.
+    pub fn admits(&mut self, topic: usize, now: Instant) -> bool {
+        let Some(last) = self.last.get_mut(topic) else {
+            return false;
+        };
+        if last.is_some_and(|last| now.saturating_duration_since(last) < Self::PAUSE) {
+            return false;
+        }
+        *last = Some(now);
+        true
+    }
+}
+
+impl<const TOPICS: usize> Default for LogLimit<TOPICS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_are_counted_apart_and_added() {
+        let mut first = Counters::new();
+        let mut second = Counters::new();
+        for reason in Reason::ALL {
+            first.record(&Verdict::Drop(reason));
+            second.record(&Verdict::Drop(reason));
+        }
+        second.record(&Verdict::Drop(Reason::Scope));
+        first.add(&second);
+        for (reason, count) in first.dropped() {
+            assert_eq!(
+                count,
+                if reason == Reason::Scope { 3 } else { 2 },
+                "{reason}"
+            );
+        }
+        assert!(first.sent().all(|(_, count)| count == 0));
+    }
+
+    #[test]
+    fn numbers_carry_all_of_it() {
+        let mut counters = Counters::new();
+        counters.lose(Loss::Undeliverable, 7);
+        counters.record(&Verdict::Drop(Reason::Scope));
+        assert_eq!(
+            Counters::from_numbers(counters.numbers()),
+            Some(counters.clone())
+        );
+        assert_eq!(Counters::from_numbers(counters.numbers().skip(1)), None);
+        assert_eq!(Counters::from_numbers(counters.numbers().chain([0])), None);
+        assert_eq!(
+            counters.to_string(),
+            "0 datagrams answered or forwarded, 1 dropped, 7 lost"
+        );
+    }
+
+    #[test]
+    fn detail_names_what_happened() {
+        let mut counters = Counters::new();
+        assert_eq!(counters.detailed().to_string(), "nothing");
+        counters.record(&Verdict::Drop(Reason::Scope));
+        let before = counters.clone();
+        counters.record(&Verdict::Drop(Reason::Scope));
+        counters.lose(Loss::Refusal, 3);
+        assert_eq!(
+            counters.detailed().to_string(),
+            "dropped 2 (destination not of global scope), lost 3 (not sent)"
+        );
+        assert_eq!(
+            counters.since(&before).detailed().to_string(),
+            "dropped 1 (destination not of global scope), lost 3 (not sent)"
+        );
+    }
+
+    #[test]
+    fn one_line_a_minute_for_each_topic() {
+        let (mut limit, start) = (LogLimit::<2>::new(), Instant::now());
+        assert!(limit.admits(0, start));
+        assert!(limit.admits(1, start));
+        assert!(!limit.admits(0, start + Duration::from_millis(59_999)));
+        assert!(limit.admits(0, start + Duration::from_secs(60)));
+        assert!(!limit.admits(0, start + Duration::from_secs(119)));
+        assert!(!limit.admits(2, start), "no such topic");
+    }
+}
