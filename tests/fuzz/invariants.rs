@@ -1,0 +1,151 @@
+//! What holds of every verdict, whatever came in. Written apart from the code that it judges: addresses are compared with tables of
+//! prefixes, and packets are looked for in the input.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+
+use miredo_server::server::{Arrival, Settings};
+use miredo_server::verdict::{Kind, Reply, Route, Verdict};
+use platform::{REPLY_MAX, Via};
+
+/// Panics if `verdict`, with what is in `out`, breaks a promise. That no more than one packet leaves is the type's promise.
+pub(crate) fn check(
+    settings: &Settings,
+    arrival: &Arrival<'_>,
+    verdict: &Verdict,
+    out: &[u8; REPLY_MAX],
+) {
+    let Verdict::Send(reply) = verdict else {
+        return;
+    };
+    assert!(!arrival.truncated);
+    assert!(
+        reply.len <= reply.kind.max_len(),
+        "{reply:?} is longer than its bound"
+    );
+    let sent = out.get(..reply.len).unwrap_or_default();
+    match reply.route {
+        Route::Udp { via, to } => {
+            assert!(may_be_a_peer(settings, to), "{to} is no peer");
+            assert!(via == arrival.via || via == Via::Primary || settings.secondary.is_some());
+            check_datagram(reply, arrival, via, to, sent);
+        }
+        Route::Native {
+            source,
+            destination,
+            hop_limit,
+        } => {
+            assert_eq!(reply.kind, Kind::NativeEcho);
+            assert!(is_global(destination), "{destination} is not global");
+            assert!(hop_limit > 0);
+            assert_eq!(source.to_bits() >> 96, u128::from(settings.prefix.bits()));
+            assert_eq!(source.to_bits() & MAPPED, mapped_bits(arrival.from));
+            assert!(matches!(sent.first(), Some(128 | 129)));
+            assert!(contains(arrival.bytes, sent));
+        }
+    }
+}
+
+fn check_datagram(reply: &Reply, arrival: &Arrival<'_>, via: Via, to: SocketAddrV4, sent: &[u8]) {
+    match reply.kind {
+        Kind::Advertisement => {
+            assert_eq!(to, arrival.from);
+            assert_eq!(nonce(sent), nonce(arrival.bytes), "nonce");
+        }
+        Kind::Bubble | Kind::TeredoEcho => {
+            assert_eq!(via, Via::Primary);
+            let packet = match sent {
+                [0, 0, _, _, _, _, _, _, packet @ ..] => packet,
+                packet => packet,
+            };
+            assert!(contains(arrival.bytes, packet), "not forwarded as it came");
+        }
+        Kind::EchoReply => {
+            assert_eq!(to, arrival.from);
+            assert_eq!(via, arrival.via);
+            assert_eq!(sent.get(40), Some(&129));
+        }
+        Kind::NativeEcho => panic!("a native echo in a datagram"),
+    }
+}
+
+/// The nonce of an authentication header, or none without one.
+fn nonce(bytes: &[u8]) -> Option<&[u8]> {
+    match *bytes {
+        [0, 1, identifier, value, ref rest @ ..] => {
+            let start = usize::from(identifier) + usize::from(value);
+            rest.get(start..start + 8)
+        }
+        _ => None,
+    }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// Port and address of a Teredo address, the last 48 bits.
+const MAPPED: u128 = (1 << 48) - 1;
+
+fn mapped_bits(mapped: SocketAddrV4) -> u128 {
+    !(u128::from(mapped.port()) << 32 | u128::from(mapped.ip().to_bits())) & MAPPED
+}
+
+fn may_be_a_peer(settings: &Settings, peer: SocketAddrV4) -> bool {
+    let address = *peer.ip();
+    let is_in = |table: &[(Ipv4Addr, u32)]| {
+        table
+            .iter()
+            .any(|(prefix, len)| is_in_ipv4(address, *prefix, *len))
+    };
+    let is_own = address == settings.primary
+        || settings.secondary == Some(address)
+        || settings.own.contains(&address);
+    let is_refused = is_in(&NEVER)
+        || (is_in(&PRIVATE) && !settings.allow_private)
+        || settings.broadcasts.contains(&address)
+        || (is_own && peer.port() == 3544);
+    peer.port() != 0 && !is_refused
+}
+
+const NEVER: [(Ipv4Addr, u32); 4] = [
+    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::new(192, 88, 99, 0), 24),
+    (Ipv4Addr::new(224, 0, 0, 0), 4),
+    (Ipv4Addr::new(240, 0, 0, 0), 4),
+];
+
+const PRIVATE: [(Ipv4Addr, u32); 5] = [
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(127, 0, 0, 0), 8),
+    (Ipv4Addr::new(169, 254, 0, 0), 16),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+];
+
+const NOT_GLOBAL: [(Ipv6Addr, u32); 7] = [
+    (Ipv6Addr::UNSPECIFIED, 128),
+    (Ipv6Addr::LOCALHOST, 128),
+    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
+    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10),
+    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10),
+    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
+    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
+];
+
+fn is_global(address: Ipv6Addr) -> bool {
+    let bits = address.to_bits();
+    let is_refused = NOT_GLOBAL
+        .iter()
+        .any(|(prefix, len)| (bits ^ prefix.to_bits()) >> (128 - len) == 0);
+    let inside = Ipv4Addr::from_bits((bits >> 80) as u32);
+    let is_6to4_of_nobody = bits >> 112 == 0x2002
+        && NEVER
+            .iter()
+            .chain(&PRIVATE)
+            .any(|(prefix, len)| is_in_ipv4(inside, *prefix, *len));
+    !is_refused && !is_6to4_of_nobody
+}
+
+fn is_in_ipv4(address: Ipv4Addr, prefix: Ipv4Addr, len: u32) -> bool {
+    (address.to_bits() ^ prefix.to_bits()) >> (32 - len) == 0
+}
