@@ -9,11 +9,15 @@
 //! | [`server`] | what becomes of one datagram; no socket, clock, log or allocation |
 //! | [`limit`] | how much one source may send |
 //! | [`verdict`] | what was done, or which rule dropped the datagram; counted by both |
+//! | [`cli`] | the options of miredo-server(8) |
+//! | [`conf`] | miredo-server.conf(5): lines, directives, checked configuration |
 //!
 //! The platform crate beside this one holds the contracts `UdpPair` and `RawIcmp6`, a module a system behind them,
 //! and all unsafe code.
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod conf;
 pub mod limit;
 pub mod server;
 pub mod verdict;

@@ -1,0 +1,130 @@
+//! The options of miredo-server(8).
+//!
+//! A port sets its own paths and user when it builds, by these environment variables:
+//!
+//! | variable | default |
+//! | --- | --- |
+//! | `MIREDO_CONFIG_FILE` | `/etc/miredo/miredo-server.conf` |
+//! | `MIREDO_PID_FILE` | `/var/run/miredo-server.pid` |
+//! | `MIREDO_USER` | `nobody` |
+//! | `MIREDO_EMPTY_DIR` (read in the platform crate) | `/var/empty` |
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use clap::builder::{PathBufValueParser, TypedValueParser};
+
+use crate::conf::{self, Host, Overrides, Parsed};
+
+/// The configuration file, unless the command line names one.
+pub const CONFIG_FILE: &str = match option_env!("MIREDO_CONFIG_FILE") {
+    Some(path) => path,
+    None => "/etc/miredo/miredo-server.conf",
+};
+
+/// The pid file, unless the command line names one.
+pub const PID_FILE: &str = match option_env!("MIREDO_PID_FILE") {
+    Some(path) => path,
+    None => "/var/run/miredo-server.pid",
+};
+
+/// Whom the server runs as, unless the command line names someone.
+pub const USER: &str = match option_env!("MIREDO_USER") {
+    Some(user) => user,
+    None => "nobody",
+};
+
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nLicense: BSD-2-Clause. There is no warranty."
+);
+
+/// Teredo server (RFC 4380): IPv6 for hosts behind IPv4 NATs
+///
+/// As with getopt_long(3), a long option may be cut as far as it stays unique.
+#[derive(Clone, Debug, PartialEq, Eq, Parser)]
+#[command(name = "miredo-server", version = VERSION, infer_long_args = true)]
+#[command(about = "Teredo server (RFC 4380): IPv6 for hosts behind IPv4 NATs", long_about = None)]
+pub struct Options {
+    /// Read the configuration from FILE
+    #[arg(short, long, value_name = "FILE", visible_alias = "conf", value_parser = absolute())]
+    #[arg(help = format!("Read the configuration from FILE [default: {CONFIG_FILE}]"))]
+    config: Option<PathBuf>,
+
+    /// Stay in the foreground and log to standard error
+    #[arg(short, long, overrides_with = "foreground")]
+    pub foreground: bool,
+
+    /// Run as USER, a name in passwd(5) other than that of uid 0
+    #[arg(short, long, visible_alias = "username")]
+    #[arg(help = format!("Run as USER, a name in passwd(5) other than that of uid 0 [default: {USER}]"))]
+    pub user: Option<String>,
+
+    /// Write the process id to FILE; `None` if the option is absent: see [`Options::pid_file`]
+    #[arg(short, long, value_name = "FILE", value_parser = absolute())]
+    #[arg(help = format!("Write the process id to FILE [default: {PID_FILE}]"))]
+    pidfile: Option<PathBuf>,
+
+    /// Confine the server to DIR, an empty directory
+    #[arg(short = 't', long, value_name = "DIR", visible_alias = "chrootdir", value_parser = absolute())]
+    pub chroot: Option<PathBuf>,
+
+    /// Report every fault of the configuration and exit
+    #[arg(short = 'n', long)]
+    pub check: bool,
+
+    /// Serve this machine and private networks, without root, for a trial
+    #[arg(long, conflicts_with_all = ["user", "chroot"])]
+    pub local: bool,
+
+    /// Primary IPv4 address or a name that has it, in place of ServerBindAddress
+    #[arg(value_name = "SERVER_NAME")]
+    pub server_name: Option<Host>,
+}
+
+impl Options {
+    /// Whether the server stays where it was started: asked for, or for a trial.
+    pub fn stays(&self) -> bool {
+        self.foreground || self.local
+    }
+
+    /// The configuration file to read.  None with `--local`, unless the command line names one: a
+    /// trial does not depend on what this machine may be set up for.
+    pub fn config_file(&self) -> Option<&Path> {
+        match &self.config {
+            Some(path) => Some(path),
+            None => (!self.local).then_some(Path::new(CONFIG_FILE)),
+        }
+    }
+
+    /// The pid file to write.  None with `--local` or `--check`, unless the command line names one.
+    pub fn pid_file(&self) -> Option<&Path> {
+        match &self.pidfile {
+            Some(path) => Some(path),
+            None => (!self.local && !self.check).then_some(Path::new(PID_FILE)),
+        }
+    }
+
+    /// Reads the configuration, with what the command line says above it.
+    ///
+    /// As with the C server, the default file may be missing when the command line names the
+    /// server.
+    pub fn load(&self) -> Parsed {
+        let overrides = Overrides {
+            server_name: self.server_name.as_ref(),
+            local: self.local,
+        };
+        match self.config_file() {
+            Some(path) if self.config.is_none() && self.server_name.is_some() => {
+                conf::load_if_present(path, overrides)
+            }
+            Some(path) => conf::load(path, overrides),
+            None => conf::parse(Path::new("defaults"), "", overrides),
+        }
+    }
+}
+
+/// Paths as seen from here: a daemon leaves the directory in which it was started.
+fn absolute() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(std::path::absolute)
+}

@@ -1,0 +1,140 @@
+//! The directives, once: the reader, the manual page and the sample file are checked against them.
+
+use std::fmt;
+
+/// A directive of miredo-server.conf(5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directive {
+    /// The primary address.
+    ServerBindAddress,
+    /// The secondary address, or `none`.
+    ServerBindAddress2,
+    /// The Teredo service prefix.
+    Prefix,
+    /// The MTU that clients are told.
+    InterfaceMtu,
+    /// The facility of syslog(3).
+    SyslogFacility,
+    /// Whether private and loopback addresses pass for global ones.
+    AllowPrivateAddresses,
+    /// How many threads serve.
+    Workers,
+    /// How much one source may send.
+    RateLimit,
+    /// How echo requests leave for native IPv6.
+    EchoPath,
+}
+
+use Directive::*;
+
+/// All directives, in the order of the manual page.
+pub const DIRECTIVES: [Directive; 9] = [
+    ServerBindAddress,
+    ServerBindAddress2,
+    Prefix,
+    InterfaceMtu,
+    SyslogFacility,
+    AllowPrivateAddresses,
+    Workers,
+    RateLimit,
+    EchoPath,
+];
+
+/// Directives of miredo.conf(5): the client's and relay's file, easily taken for this one.
+const CLIENT_DIRECTIVES: [&str; 6] = [
+    "RelayType",
+    "ServerAddress",
+    "ServerAddress2",
+    "InterfaceName",
+    "BindAddress",
+    "BindPort",
+];
+
+impl Directive {
+    /// The name, as the manual page writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ServerBindAddress => "ServerBindAddress",
+            ServerBindAddress2 => "ServerBindAddress2",
+            Prefix => "Prefix",
+            InterfaceMtu => "InterfaceMTU",
+            SyslogFacility => "SyslogFacility",
+            AllowPrivateAddresses => "AllowPrivateAddresses",
+            Workers => "Workers",
+            RateLimit => "RateLimit",
+            EchoPath => "EchoPath",
+        }
+    }
+
+    /// The value in force when the file gives none; `None` where that depends on something else.
+    pub fn default_value(self) -> Option<&'static str> {
+        match self {
+            ServerBindAddress | ServerBindAddress2 => None,
+            Prefix => Some("2001::"),
+            InterfaceMtu => Some("1280"),
+            SyslogFacility => Some("daemon"),
+            AllowPrivateAddresses => Some("no"),
+            Workers => Some("auto"),
+            RateLimit => Some("10000 10000"),
+            EchoPath => Some("auto"),
+        }
+    }
+
+    /// How many words its value may have.
+    pub(super) fn words(self) -> usize {
+        match self {
+            RateLimit => 2,
+            _ => 1,
+        }
+    }
+
+    /// The key under which `config` keeps the value.
+    pub(super) fn key(self) -> String {
+        self.name().to_ascii_lowercase()
+    }
+
+    /// The directive of that name, in any case.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        DIRECTIVES
+            .into_iter()
+            .find(|directive| directive.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Directive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What whoever wrote an unknown name may have meant.
+pub(super) fn advice(unknown: &str) -> Option<String> {
+    let before_sign = unknown.split(|c: char| !c.is_ascii_alphanumeric()).next();
+    if let Some(directive) = before_sign.and_then(Directive::named) {
+        return Some(format!("write {directive}, a space and the value"));
+    }
+    if let Some(theirs) = CLIENT_DIRECTIVES
+        .iter()
+        .find(|theirs| theirs.eq_ignore_ascii_case(unknown))
+    {
+        return Some(format!(
+            "{theirs} belongs in miredo.conf(5), the file of Teredo clients and relays"
+        ));
+    }
+    let lower = unknown.to_ascii_lowercase();
+    // Longer than any directive and two slips: no need to compare.
+    if lower.len() > 24 {
+        return None;
+    }
+    DIRECTIVES
+        .into_iter()
+        .map(|directive| {
+            (
+                strsim::damerau_levenshtein(&directive.key(), &lower),
+                directive,
+            )
+        })
+        .filter(|(slips, _)| *slips <= 2)
+        .min_by_key(|(slips, _)| *slips)
+        .map(|(_, directive)| format!("did you mean {directive}?"))
+}

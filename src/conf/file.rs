@@ -1,0 +1,107 @@
+//! The directives of one file, as a layer for `config`.
+
+use std::path::{Path, PathBuf};
+
+use config::{Map, Source, Value, ValueKind};
+
+use super::diagnostic::{Diagnostic, Position, Severity};
+use super::directive::{self, Directive};
+use super::scan::{self, Line};
+use super::value::clip;
+
+/// What a file sets: at most one line a directive, the first, each with a value.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    path: PathBuf,
+    lines: Vec<(Directive, Line)>,
+}
+
+impl File {
+    /// Reads the lines, and reports those that set nothing.
+    pub(super) fn read(path: &Path, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Self {
+        let path = path.to_owned();
+        let lines = Vec::new();
+        let mut file = Self { path, lines };
+        for line in scan::lines(text) {
+            file.take(line, diagnostics);
+        }
+        file
+    }
+
+    /// The line that sets a directive.
+    pub(super) fn line(&self, directive: Directive) -> Option<&Line> {
+        let mut lines = self.lines.iter();
+        lines.find_map(|(of, line)| (*of == directive).then_some(line))
+    }
+
+    /// Lets a directive be as if the file did not set it.
+    pub(super) fn forget(&mut self, directive: Directive) {
+        self.lines.retain(|(of, _)| *of != directive);
+    }
+
+    /// A fault somewhere in this file.
+    pub(super) fn fault(
+        &self,
+        severity: Severity,
+        at: Option<Position>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Diagnostic {
+        let path = self.path.clone();
+        let message = message.into();
+        Diagnostic {
+            severity,
+            path,
+            at,
+            message,
+            help,
+        }
+    }
+
+    fn take(&mut self, line: Line, diagnostics: &mut Vec<Diagnostic>) {
+        let warn =
+            |at, message: String, help| self.fault(Severity::Warning, Some(at), message, help);
+        let name = &line.name.text;
+        let Some(directive) = Directive::named(name) else {
+            let message = format!("unknown directive {}, ignored", clip(name));
+            diagnostics.push(warn(line.at(&line.name), message, directive::advice(name)));
+            return;
+        };
+        if line.words.is_empty() {
+            let message = format!("{directive} has no value, ignored");
+            diagnostics.push(warn(line.at(&line.name), message, None));
+            return;
+        }
+        if let Some(first) = self.line(directive) {
+            let first = first.number();
+            let message = format!("{directive} again, ignored: line {first} sets it");
+            diagnostics.push(warn(line.at(&line.name), message, None));
+            return;
+        }
+        let spare = line.words.get(directive.words()..).unwrap_or_default();
+        if let [first, .., last] | [first @ last] = spare {
+            let message = format!("further words after the value of {directive}, ignored");
+            let help = Some("a comment starts with #".to_owned());
+            diagnostics.push(warn(line.between(first, last), message, help));
+        }
+        self.lines.push((directive, line));
+    }
+}
+
+impl Source for File {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    /// Each directive in lower case, its words with one space between them, from `path:line`.
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        let value = |(directive, line): &(Directive, Line)| {
+            let words = line.words.iter().take(directive.words());
+            let words: Vec<&str> = words.map(|word| word.text.as_str()).collect();
+            let origin = format!("{}:{}", self.path.display(), line.number());
+            let value = Value::new(Some(&origin), ValueKind::String(words.join(" ")));
+            (directive.key(), value)
+        };
+        Ok(self.lines.iter().map(value).collect())
+    }
+}

@@ -1,0 +1,214 @@
+//! Defaults beneath the file beneath the command line, and the values that result.
+
+use std::path::Path;
+
+use config::{ConfigError, Value, ValueKind};
+
+use super::diagnostic::{Diagnostic, Severity};
+use super::directive::{DIRECTIVES, Directive};
+use super::file::File;
+use super::host::{self, Host, Secondary};
+use super::value::{self, Fault, clip};
+use super::{Config, Overrides, Parsed};
+use crate::wire::address::ServicePrefix;
+
+/// Where a value of the command line comes from, for `config`.
+const COMMAND_LINE: &str = "command line";
+
+pub(super) fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed {
+    let mut diagnostics = Vec::new();
+    let mut file = File::read(path, text, &mut diagnostics);
+    if overrides.server_name.is_some() {
+        forget_address(&mut file, &mut diagnostics);
+    }
+    let config = match merge(&file, overrides) {
+        Ok(merged) => Reader {
+            merged,
+            file,
+            diagnostics: &mut diagnostics,
+        }
+        .config(),
+        Err(error) => {
+            diagnostics.push(file.fault(Severity::Error, None, error.to_string(), None));
+            None
+        }
+    };
+    let failed = diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity == Severity::Error);
+    diagnostics.sort_by_key(|diagnostic| match &diagnostic.at {
+        Some(at) => (at.line, at.column),
+        None => (usize::MAX, 0),
+    });
+    Parsed {
+        config: config.filter(|_| !failed),
+        diagnostics,
+    }
+}
+
+/// A server named on the command line has not the secondary address of the one in the file.
+fn forget_address(file: &mut File, diagnostics: &mut Vec<Diagnostic>) {
+    let directive = Directive::ServerBindAddress2;
+    let Some((line, value)) = file
+        .line(directive)
+        .and_then(|line| Some((line, line.words.first()?)))
+    else {
+        return;
+    };
+    if value.text.parse() == Ok(Secondary::<Host>::None) {
+        return;
+    }
+    let message = format!("{directive} ignored: the command line names another server");
+    let at = Some(line.at(&line.name));
+    diagnostics.push(file.fault(Severity::Warning, at, message, None));
+    file.forget(directive);
+}
+
+/// Lays the command line over the file over the defaults.
+fn merge(file: &File, overrides: Overrides<'_>) -> Result<config::Config, ConfigError> {
+    let mut builder = config::Config::builder();
+    for directive in DIRECTIVES {
+        if let Some(default) = directive.default_value() {
+            builder = builder.set_default(directive.key(), default)?;
+        }
+    }
+    let mut command_line = Vec::new();
+    if overrides.local {
+        builder = builder.set_default(Directive::ServerBindAddress.key(), "127.0.0.1")?;
+        command_line.push((Directive::AllowPrivateAddresses, "yes".to_owned()));
+    }
+    if let Some(name) = overrides.server_name {
+        command_line.push((Directive::ServerBindAddress, name.to_string()));
+    }
+    builder = builder.add_source(file.clone());
+    for (directive, value) in command_line {
+        let value = Value::new(Some(&COMMAND_LINE.to_owned()), value);
+        builder = builder.set_override(directive.key(), value)?;
+    }
+    builder.build()
+}
+
+/// Reads the merged values, and reports each that is bad.
+struct Reader<'a> {
+    merged: config::Config,
+    file: File,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    /// The configuration; `None` after an error, all of which have been reported by then.
+    fn config(mut self) -> Option<Config> {
+        let allow_private = self.value(Directive::AllowPrivateAddresses, yes_or_no);
+        let primary = self.value(Directive::ServerBindAddress, str::parse);
+        let secondary = match self.merged.get_string(&Directive::ServerBindAddress2.key()) {
+            Ok(_) => self.value(Directive::ServerBindAddress2, str::parse),
+            Err(_) => Some(Secondary::Next),
+        };
+        self.addresses(
+            primary.as_ref(),
+            secondary.as_ref(),
+            allow_private.unwrap_or(true),
+        );
+        let prefix = self.prefix();
+        let mtu = self.value(Directive::InterfaceMtu, value::mtu);
+        let facility = self.value(Directive::SyslogFacility, str::parse);
+        let workers = self.value(Directive::Workers, str::parse);
+        let rate_limit = self.value(Directive::RateLimit, value::rate_limit);
+        let echo_path = self.value(Directive::EchoPath, value::echo_path);
+        Some(Config {
+            primary: primary?,
+            secondary: secondary?,
+            prefix: prefix?,
+            mtu: mtu?,
+            facility: facility?,
+            allow_private: allow_private?,
+            workers: workers?,
+            rate_limit: rate_limit?,
+            echo_path: echo_path?,
+        })
+    }
+
+    fn value<T>(
+        &mut self,
+        directive: Directive,
+        read: impl Fn(&str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let Ok(text) = self.merged.get_string(&directive.key()) else {
+            let fault = Fault::new(format!("no {directive}")).help(format!(
+                "write \"{directive}\" and this host's address, or give that on the command line"
+            ));
+            self.error(directive, fault);
+            return None;
+        };
+        read(&text)
+            .map_err(|fault| self.error(directive, fault))
+            .ok()
+    }
+
+    fn prefix(&mut self) -> Option<ServicePrefix> {
+        let (prefix, dropped) = self.value(Directive::Prefix, value::prefix)?;
+        if dropped {
+            let message = format!("bits past the first 32 are ignored: {prefix}");
+            self.report(Severity::Warning, Directive::Prefix, Fault::new(message));
+        }
+        Some(prefix)
+    }
+
+    /// Checks those addresses that are not names.
+    fn addresses(
+        &mut self,
+        primary: Option<&Host>,
+        secondary: Option<&Secondary<Host>>,
+        allow_private: bool,
+    ) {
+        let literal = |host: &Host| match host {
+            Host::Address(address) => Ok(*address),
+            Host::Name(_) => Err(()),
+        };
+        let primary = primary.and_then(|host| literal(host).ok());
+        let secondary = secondary.and_then(|secondary| secondary.try_map(literal).ok());
+        for (directive, fault) in host::faults(primary, secondary, allow_private) {
+            self.report(Severity::Error, directive, fault);
+        }
+    }
+
+    fn error(&mut self, directive: Directive, fault: Fault) {
+        self.report(Severity::Error, directive, fault);
+    }
+
+    /// Reports a fault at the word that has it, or of the command line.
+    fn report(&mut self, severity: Severity, directive: Directive, fault: Fault) {
+        let origin = match &self.merged.cache.kind {
+            ValueKind::Table(values) => values.get(&directive.key()).and_then(Value::origin),
+            _ => None,
+        };
+        let Fault {
+            message,
+            help,
+            word,
+        } = fault;
+        let diagnostic = match origin {
+            Some(COMMAND_LINE) => Diagnostic {
+                severity,
+                path: COMMAND_LINE.into(),
+                at: None,
+                message,
+                help,
+            },
+            _ => {
+                let line = self.file.line(directive);
+                let at = line.and_then(|line| Some(line.at(line.words.get(word)?)));
+                self.file.fault(severity, at, message, help)
+            }
+        };
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+/// Reads `yes` or `no`, and what else `config` takes for them: on, off, true, false, 1, 0.
+fn yes_or_no(text: &str) -> Result<bool, Fault> {
+    let value = Value::new(None, text);
+    value
+        .into_bool()
+        .map_err(|_| Fault::new(format!("{} is neither yes nor no", clip(text))))
+}

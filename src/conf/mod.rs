@@ -1,0 +1,179 @@
+//! miredo-server.conf(5): from lines to a configuration that holds no bad value.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | `scan` | text to lines of words, with their places |
+//! | `directive` | the directives' names and defaults |
+//! | `file` | which line sets which directive; the layer that `config` merges |
+//! | `layers` | defaults, file and command line merged; each value read and checked |
+//! | `value`, `host`, `facility` | text to typed values |
+//! | `diagnostic` | a fault with its line and a caret |
+//!
+//! Every fault of a file is found in one run.  The manners are those of the C server: names
+//! without regard to case, the first of repeated directives stands, unknown ones are ignored with
+//! a warning.
+
+mod diagnostic;
+mod directive;
+mod facility;
+mod file;
+mod host;
+mod layers;
+mod scan;
+mod value;
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use platform::{OsError, Way};
+
+pub use diagnostic::{Diagnostic, Position, Severity};
+pub use directive::{DIRECTIVES, Directive};
+pub use facility::Facility;
+pub use host::{Addresses, Host, Secondary};
+pub use value::{Fault, Workers};
+
+use crate::limit::RateLimit;
+use crate::wire::address::ServicePrefix;
+
+/// Most bytes of a configuration file; a larger one is another file by mistake.
+pub const MAX_BYTES: u64 = 1 << 20;
+
+/// A configuration without a bad value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `ServerBindAddress` or the command line's server name.
+    pub primary: Host,
+    /// `ServerBindAddress2`.
+    pub secondary: Secondary<Host>,
+    /// `Prefix`.
+    pub prefix: ServicePrefix,
+    /// `InterfaceMTU`, in bytes, 1280 or more.
+    pub mtu: u16,
+    /// `SyslogFacility`.
+    pub facility: Facility,
+    /// `AllowPrivateAddresses`, or a run with `--local`.
+    pub allow_private: bool,
+    /// `Workers`.
+    pub workers: Workers,
+    /// `RateLimit`; `None` is no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// `EchoPath`.
+    pub echo_path: Way,
+}
+
+impl Config {
+    /// The addresses to bind; waits for getaddrinfo(3) where a name stands for one.
+    ///
+    /// # Errors
+    /// A name without an IPv4 address, or addresses that cannot serve, alone or together.  The
+    /// message says which.
+    pub fn resolve(&self) -> Result<Addresses, Fault> {
+        let primary = self.primary.resolve()?;
+        let secondary = self.secondary.try_map(Host::resolve)?;
+        let faults = host::faults(Some(primary), Some(secondary), self.allow_private);
+        if let Some((directive, fault)) = faults.into_iter().next() {
+            let message = format!("{directive}: {}", fault.message);
+            return Err(Fault { message, ..fault });
+        }
+        let secondary = match secondary {
+            Secondary::Next => Some(host::next(primary)),
+            Secondary::Host(address) => Some(address),
+            Secondary::None => None,
+        };
+        Ok(Addresses { primary, secondary })
+    }
+}
+
+/// What stands above the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Overrides<'a> {
+    /// The command line's `server_name`, in place of `ServerBindAddress`.  An address in
+    /// `ServerBindAddress2` belongs to the other server then and is ignored; `none` still holds.
+    pub server_name: Option<&'a Host>,
+    /// `--local`: private addresses are allowed, and 127.0.0.1 is the default address.
+    pub local: bool,
+}
+
+/// What came of a file.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The configuration; present if and only if no diagnostic is an error.
+    pub config: Option<Config>,
+    /// Every fault, in the order of the lines.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a configuration from text.  Names are not looked up.  `path` only serves messages.
+#[must_use]
+pub fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed {
+    layers::parse(path, text, overrides)
+}
+
+/// Reads a configuration file.  A file that cannot be read is a diagnostic that names the call.
+#[must_use]
+pub fn load(path: &Path, overrides: Overrides<'_>) -> Parsed {
+    let error = match read(path) {
+        Ok(text) => return parse(path, &text, overrides),
+        Err(error) => error,
+    };
+    let help = (error.kind() == ErrorKind::NotFound).then(|| {
+        "write one after miredo-server.conf.sample, or name the server's address on the command \
+         line"
+            .to_owned()
+    });
+    Parsed {
+        config: None,
+        diagnostics: vec![Diagnostic {
+            severity: Severity::Error,
+            path: path.to_owned(),
+            at: None,
+            message: error.to_string(),
+            help,
+        }],
+    }
+}
+
+/// Reads a configuration file, or none if there is no such file.
+#[must_use]
+pub fn load_if_present(path: &Path, overrides: Overrides<'_>) -> Parsed {
+    match path.try_exists() {
+        Ok(false) => parse(path, "", overrides),
+        _ => load(path, overrides),
+    }
+}
+
+/// Opens without waiting for a writer, where the path is that of a FIFO: a monitor that waits for one cannot be stopped.
+/// What a writer holds open is read to its end all the same, as a shell's `<(...)`.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let file = options
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)?;
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok(file)
+}
+
+/// The text of a file.  Bytes that are not UTF-8 may stand in comments, as they do in old files;
+/// elsewhere the character that replaces them is in no value.
+///
+/// # Errors
+/// The kind of the system's error, with a message that names the call.
+fn read(path: &Path) -> io::Result<String> {
+    // Without an object: the path stands in front of every diagnostic.
+    let named = |call| move |error: io::Error| io::Error::from(OsError::new(call, "", error));
+    let file = open(path).map_err(named("open"))?;
+    let mut bytes = Vec::new();
+    let mut limited = file.take(MAX_BYTES.saturating_add(1));
+    limited.read_to_end(&mut bytes).map_err(named("read"))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let message = format!("larger than {MAX_BYTES} bytes: not a configuration file");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, message));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

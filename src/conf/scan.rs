@@ -1,0 +1,88 @@
+//! Lines and words, with their places.
+
+use super::diagnostic::Position;
+
+/// A line that holds at least one word outside its comment.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// Line number, from 1.
+    number: usize,
+    text: String,
+    /// The directive's name.
+    pub(super) name: Word,
+    /// What follows the name.
+    pub(super) words: Vec<Word>,
+}
+
+/// A run of characters other than white space.
+#[derive(Clone, Debug)]
+pub(super) struct Word {
+    pub(super) text: String,
+    /// First character in its line, from 1.
+    column: usize,
+}
+
+/// All lines that are neither blank nor comments.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = Line> {
+    (1..).zip(text.split('\n')).filter_map(|(number, text)| {
+        let mut words = words(text).into_iter();
+        Some(Line {
+            number,
+            text: text.trim_end_matches(is_space).to_owned(),
+            name: words.next()?,
+            words: words.collect(),
+        })
+    })
+}
+
+impl Line {
+    /// The place of one word.
+    pub(super) fn at(&self, word: &Word) -> Position {
+        self.between(word, word)
+    }
+
+    /// The place from one word to another in this line.
+    pub(super) fn between(&self, first: &Word, last: &Word) -> Position {
+        let end = last.column.saturating_add(last.text.chars().count());
+        Position {
+            line: self.number,
+            column: first.column,
+            width: end.saturating_sub(first.column),
+            source: self.text.clone(),
+        }
+    }
+
+    /// Line number, from 1.
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+}
+
+/// The words of a line up to one that starts with `#`.
+fn words(text: &str) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let mut between = true;
+    for (column, c) in (1..).zip(text.chars()) {
+        if is_space(c) {
+            between = true;
+            continue;
+        }
+        if between {
+            if c == '#' {
+                break;
+            }
+            let text = String::new();
+            words.push(Word { text, column });
+            between = false;
+        }
+        if let Some(word) = words.last_mut() {
+            word.text.push(c);
+        }
+    }
+    words
+}
+
+/// isspace(3) in the C locale: the C server parts words at a vertical tab too.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\x0b' | '\x0c' | '\r')
+}

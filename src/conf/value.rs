@@ -1,0 +1,207 @@
+//! Values of directives: from text to a type that can hold no bad one.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use platform::Way;
+
+use super::directive::Directive;
+use crate::limit::RateLimit;
+use crate::wire::address::ServicePrefix;
+
+/// Why a text is no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// Which word of the value is to blame, from 0.
+    pub word: usize,
+}
+
+impl Fault {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            message,
+            help: None,
+            word: 0,
+        }
+    }
+
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        let help = Some(help.into());
+        Self { help, ..self }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, " ({help})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Reads the Teredo service prefix: an address with an optional `/32`. The second part of the
+/// result says whether bits past the prefix were set, and dropped.
+pub(super) fn prefix(text: &str) -> Result<(ServicePrefix, bool), Fault> {
+    let (address, length) = text.split_once('/').unwrap_or((text, "32"));
+    let address: Ipv6Addr = address.parse().map_err(|_| {
+        Fault::new(format!("{} is not an IPv6 prefix", clip(text)))
+            .help("write an IPv6 address, such as 2001:0000::")
+    })?;
+    if length != "32" {
+        return Err(
+            Fault::new(format!("the prefix length /{} is not 32", clip(length)))
+                .help("a Teredo prefix has 32 bits (RFC 4380 section 4); /32 may be left out"),
+        );
+    }
+    let [high, _, rest @ ..] = address.segments();
+    if high & 0xe000 != 0x2000 || high == 0x2002 {
+        return Err(Fault::new(format!("{text} is not a global unicast prefix"))
+            .help("a Teredo prefix lies inside 2000::/3 and outside 2002::/16 (6to4)"));
+    }
+    Ok((
+        ServicePrefix::of(address),
+        rest.iter().any(|&segment| segment != 0),
+    ))
+}
+
+/// How many threads serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// As many as suit the machine, up to [`Workers::MOST`].
+    Auto,
+    /// Exactly this many, up to [`Workers::MOST`].
+    Count(NonZeroU16),
+}
+
+impl Workers {
+    /// Most threads of a server, asked for or not.
+    pub const MOST: NonZeroU16 = NonZeroU16::MIN.saturating_add(63);
+}
+
+impl FromStr for Workers {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        if text.eq_ignore_ascii_case("auto") {
+            return Ok(Self::Auto);
+        }
+        let range = 1..=u64::from(Self::MOST.get());
+        let count =
+            ranged(Directive::Workers, text, range, "").map_err(|fault| match number(text) {
+                Some(_) => fault,
+                None => fault.help("auto leaves the number to the server"),
+            })?;
+        Ok(u16::try_from(count)
+            .ok()
+            .and_then(NonZeroU16::new)
+            .map_or(Self::Auto, Self::Count))
+    }
+}
+
+/// Reads `PACKETS_PER_SECOND [BURST]`; a rate of 0 is no limit, a missing burst is as large as the
+/// rate.
+pub(super) fn rate_limit(text: &str) -> Result<Option<RateLimit>, Fault> {
+    let (rate, burst) = text.split_once(' ').unwrap_or((text, text));
+    let most = u64::from(u32::MAX);
+    let rate = ranged(Directive::RateLimit, rate, 0..=most, "")?;
+    let burst = match text.contains(' ') {
+        true => ranged(
+            Directive::RateLimit,
+            burst,
+            1..=most,
+            ", the smallest burst",
+        )
+        .map_err(|fault| Fault { word: 1, ..fault })?,
+        false => rate,
+    };
+    let limit = |value: u64| u32::try_from(value).ok().and_then(NonZeroU32::new);
+    Ok(limit(rate)
+        .zip(limit(burst))
+        .map(|(packets_per_second, burst)| RateLimit {
+            packets_per_second,
+            burst,
+        }))
+}
+
+/// Reads how echo requests leave for native IPv6.
+pub(super) fn echo_path(text: &str) -> Result<Way, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "auto" => Ok(Way::Native),
+        "tunnel" => Ok(Way::Tunnel),
+        _ => Err(Fault::new(format!(
+            "{} is neither auto nor tunnel",
+            clip(text)
+        ))),
+    }
+}
+
+/// Reads the MTU that clients are told, in bytes.
+pub(super) fn mtu(text: &str) -> Result<u16, Fault> {
+    let why = ", the smallest IPv6 MTU (RFC 8200 section 5)";
+    let mtu = ranged(Directive::InterfaceMtu, text, 1280..=65535, why)?;
+    Ok(u16::try_from(mtu).unwrap_or(u16::MAX))
+}
+
+/// Reads a number within bounds; `why` tells where the lower one comes from.
+fn ranged(
+    directive: Directive,
+    text: &str,
+    range: RangeInclusive<u64>,
+    why: &str,
+) -> Result<u64, Fault> {
+    let (low, high) = (range.start(), range.end());
+    let Some(value) = number(text) else {
+        let message = format!(
+            "{directive} {} is not a number from {low} to {high}",
+            clip(text)
+        );
+        return Err(Fault::new(message)
+            .help("a number is decimal (1280), hexadecimal (0x500) or octal (02400)"));
+    };
+    let shown = match text.len() > 1 && text.starts_with('0') && value < u64::MAX {
+        true => format!("{} ({value} in decimal)", clip(text)),
+        false => clip(text),
+    };
+    if value < *low {
+        return Err(Fault::new(format!(
+            "{directive} {shown} is below {low}{why}"
+        )));
+    }
+    if value > *high {
+        return Err(Fault::new(format!("{directive} {shown} is above {high}")));
+    }
+    Ok(value)
+}
+
+/// Reads a number as strtoul(3) does with base 0: decimal, `0x` or octal after a `0`.
+/// One too large for 64 bits is the largest of them.
+fn number(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let (radix, digits) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, digits.get(2..)?),
+        [b'0', _, ..] => (8, digits),
+        _ => (10, digits),
+    };
+    let valid = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
+    valid.then(|| u64::from_str_radix(digits, radix).unwrap_or(u64::MAX))
+}
+
+/// A text from the file, cut to what a message can hold.
+pub(super) fn clip(text: &str) -> String {
+    match text.char_indices().nth(63) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
