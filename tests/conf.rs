@@ -1,0 +1,284 @@
+//! Configuration files: `tests/conf/good` must load, `tests/conf/bad` must not, and each file's
+//! diagnostics, with the configuration that comes of it, stand beside it in `NAME.expected`.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use miredo_server::conf::{self, Host, Overrides, Parsed, Severity};
+
+#[test]
+fn good_files_load() {
+    for file in files("tests/conf/good") {
+        let parsed = expect(&file);
+        assert!(parsed.config.is_some(), "{}", file.display());
+    }
+}
+
+#[test]
+fn bad_files_do_not() {
+    for file in files("tests/conf/bad") {
+        let parsed = expect(&file);
+        assert!(parsed.config.is_none(), "{}", file.display());
+    }
+}
+
+/// Compares what comes of a file with what stands beside it.
+fn expect(file: &Path) -> Parsed {
+    let parsed = conf::load(file, Overrides::default());
+    let expected = fs::read_to_string(file.with_extension("expected"));
+    let expected = expected.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    assert_eq!(shown(&parsed), expected, "{}", file.display());
+    parsed
+}
+
+fn shown(parsed: &Parsed) -> String {
+    let mut text = String::new();
+    for diagnostic in &parsed.diagnostics {
+        writeln!(text, "{diagnostic}").unwrap();
+    }
+    if let Some(config) = &parsed.config {
+        writeln!(text, "{config:#?}").unwrap();
+    }
+    text
+}
+
+/// The configuration files of a directory, in which nothing but pairs may stand.
+fn files(directory: &str) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        assert!(
+            matches!(extension, Some("conf" | "expected")) && path.with_extension("conf").exists(),
+            "{} is no test case",
+            path.display()
+        );
+        files.insert(path.with_extension("conf"));
+    }
+    assert!(!files.is_empty(), "no test cases in {directory}");
+    files
+}
+
+const PATH: &str = "test.conf";
+
+fn overridden(text: &str, name: Option<&str>, local: bool) -> String {
+    let name: Option<Host> = name.map(|name| name.parse().unwrap());
+    let server_name = name.as_ref();
+    shown(&conf::parse(
+        Path::new(PATH),
+        text,
+        Overrides { server_name, local },
+    ))
+}
+
+#[test]
+fn a_server_name_stands_above_the_file() {
+    let text = "ServerBindAddress 198.51.100.7\nInterfaceMTU 1300\n";
+    let shown = overridden(text, Some("192.0.2.1"), false);
+    assert!(
+        shown.contains("primary: 192.0.2.1,\n    secondary: Next,"),
+        "{shown}"
+    );
+    assert!(shown.contains("mtu: 1300,"), "{shown}");
+}
+
+#[test]
+fn a_server_name_takes_the_secondary_address_of_another_server_away() {
+    let text = "ServerBindAddress 198.51.100.7\nServerBindAddress2 198.51.100.9\n";
+    let shown = overridden(text, Some("192.0.2.1"), false);
+    let warning = "test.conf:2:1: warning: ServerBindAddress2 ignored: the command line names \
+                   another server\n";
+    assert!(shown.starts_with(warning), "{shown}");
+    assert!(shown.contains("secondary: Next,"), "{shown}");
+}
+
+#[test]
+fn a_server_name_leaves_one_address_mode() {
+    let shown = overridden("ServerBindAddress2 None", Some("192.0.2.1"), false);
+    assert!(shown.starts_with("Config"), "{shown}");
+    assert!(shown.contains("secondary: None,"), "{shown}");
+}
+
+#[test]
+fn faults_of_a_server_name_are_not_the_files() {
+    let shown = overridden("ServerBindAddress 198.51.100.7\n", Some("10.0.0.1"), false);
+    assert!(
+        shown.starts_with("command line: error: 10.0.0.1 is not a global address"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_local_run_needs_no_address() {
+    let shown = overridden("", None, true);
+    assert!(
+        shown.contains("primary: 127.0.0.1,\n    secondary: Next,"),
+        "{shown}"
+    );
+    assert!(shown.contains("allow_private: true,"), "{shown}");
+}
+
+#[test]
+fn a_local_run_keeps_the_files_address() {
+    let shown = overridden(
+        "ServerBindAddress 10.0.0.1\nAllowPrivateAddresses no\n",
+        None,
+        true,
+    );
+    assert!(shown.contains("primary: 10.0.0.1,"), "{shown}");
+    assert!(shown.contains("allow_private: true,"), "{shown}");
+}
+
+#[test]
+fn names_are_looked_up() {
+    let config = |text: &str| {
+        let parsed = conf::parse(Path::new(PATH), text, Overrides::default());
+        parsed.config.unwrap()
+    };
+    let resolved = config("ServerBindAddress localhost\nAllowPrivateAddresses yes").resolve();
+    let resolved = resolved.unwrap();
+    assert_eq!(resolved.primary.to_string(), "127.0.0.1");
+    assert_eq!(resolved.secondary.unwrap().to_string(), "127.0.0.2");
+
+    let refused = config("ServerBindAddress localhost").resolve().unwrap_err();
+    assert_eq!(
+        refused.message,
+        "ServerBindAddress: 127.0.0.1 is not a global address"
+    );
+
+    // RFC 6761 section 6.4: no resolver finds anything under "invalid".
+    let unknown = config("ServerBindAddress teredo.invalid")
+        .resolve()
+        .unwrap_err();
+    assert!(
+        unknown.message.starts_with("look up teredo.invalid: "),
+        "{unknown}"
+    );
+
+    let alone = config("ServerBindAddress 192.0.2.1\nServerBindAddress2 none").resolve();
+    assert_eq!(alone.unwrap().secondary, None);
+
+    let two = config("ServerBindAddress 192.0.2.1\nServerBindAddress2 198.51.100.7").resolve();
+    assert_eq!(two.unwrap().secondary.unwrap().to_string(), "198.51.100.7");
+}
+
+#[test]
+fn an_unreadable_file_is_a_fault_that_names_the_call() {
+    let load = |path: &str| shown(&conf::load(Path::new(path), Overrides::default()));
+    assert_eq!(
+        load("tests/conf/missing"),
+        "tests/conf/missing: error: open: No such file or directory\n    \
+         help: write one after miredo-server.conf.sample, or name the server's address on the \
+         command line\n"
+    );
+    assert_eq!(
+        load("tests/conf"),
+        "tests/conf: error: read: Is a directory\n"
+    );
+    assert_eq!(
+        load("/dev/zero"),
+        "/dev/zero: error: larger than 1048576 bytes: not a configuration file\n"
+    );
+}
+
+#[test]
+fn a_file_may_be_missing_where_none_is_needed() {
+    let load = |path: &str, name: Option<&Host>| {
+        let overrides = Overrides {
+            server_name: name,
+            local: false,
+        };
+        conf::load_if_present(Path::new(path), overrides)
+    };
+    let name: Host = "192.0.2.1".parse().unwrap();
+    assert!(load("tests/conf/missing", Some(&name)).config.is_some());
+    assert!(load("tests/conf/missing", None).config.is_none());
+    assert!(load("tests/conf", Some(&name)).config.is_none());
+}
+
+#[test]
+fn a_headline_is_one_line() {
+    let path = Path::new("odd\nname\u{1b}.conf");
+    let text = "ServerBindAddress 192.0.2.1\nInterfaceMTV\u{7} 1400\n";
+    let parsed = conf::parse(path, text, Overrides::default());
+    let headlines: Vec<String> = parsed
+        .diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.headline().to_string())
+        .collect();
+    let expected = "odd\\nname\\u{1b}.conf:2:1: warning: unknown directive InterfaceMTV\\u{7}, \
+                    ignored (did you mean InterfaceMTU?)";
+    assert_eq!(headlines, [expected]);
+}
+
+mod any_text {
+    use super::*;
+    use miredo_server::conf::DIRECTIVES;
+    use proptest::prelude::*;
+
+    /// Text with many lines that look right.
+    fn lines() -> impl Strategy<Value = String> {
+        let name = proptest::sample::select(DIRECTIVES.map(|directive| directive.name()).to_vec());
+        let value = prop_oneof![
+            "[0-9a-fx:./+-]{0,12}",
+            "\\PC{0,12}",
+            Just("192.0.2.1".to_owned()),
+            Just("2001:db8::/32".to_owned()),
+            Just("yes".to_owned()),
+        ];
+        let line = (name, "[ \t=]{0,2}", value, "[ \t#]{0,2}\\PC{0,100}")
+            .prop_map(|(name, space, value, rest)| format!("{name}{space}{value}{rest}"));
+        proptest::collection::vec(prop_oneof![3 => line, 1 => "(?s).{0,90}".boxed()], 0..12)
+            .prop_map(|lines| lines.join("\n"))
+    }
+
+    fn check(text: &str) {
+        let parsed = conf::parse(Path::new(PATH), text, Overrides::default());
+        let is_error = |fault: &conf::Diagnostic| fault.severity == Severity::Error;
+        assert_ne!(
+            parsed.config.is_some(),
+            parsed.diagnostics.iter().any(is_error)
+        );
+        for diagnostic in &parsed.diagnostics {
+            assert!(!diagnostic.headline().to_string().contains('\n'));
+            let Some(at) = &diagnostic.at else { continue };
+            let line = text.split('\n').nth(at.line - 1).unwrap();
+            assert!(line.starts_with(&at.source));
+            assert!(at.column >= 1 && at.width >= 1);
+            assert!(at.column - 1 + at.width <= at.source.chars().count());
+            drawn_inside(&at.to_string());
+        }
+    }
+
+    /// Two lines; the lower one, spaces and carets, is no longer than the upper one.
+    fn drawn_inside(drawing: &str) {
+        let (source, carets) = drawing.split_once('\n').unwrap();
+        assert!(
+            carets.chars().count() <= source.chars().count(),
+            "{drawing}"
+        );
+        assert!(carets.trim_start().chars().all(|c| c == '^') && carets.ends_with('^'));
+        assert!(!source.contains(|c: char| c.is_control()), "{drawing:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn is_read_without_panic(text in "(?s).{0,300}") {
+            check(&text);
+        }
+
+        #[test]
+        fn has_carets_inside_its_lines(text in lines()) {
+            check(&text);
+        }
+    }
+}
