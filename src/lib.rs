@@ -9,8 +9,12 @@
 //! | [`server`] | what becomes of one datagram; no socket, clock, log or allocation |
 //! | [`limit`] | how much one source may send |
 //! | [`verdict`] | what was done, or which rule dropped the datagram; counted by both |
+//! | [`run`] | the loops between platform and server |
+//! | [`report`] | what a loop counts, and tells the log |
 //! | [`cli`] | the options of miredo-server(8) |
 //! | [`conf`] | miredo-server.conf(5): lines, directives, checked configuration |
+//! | [`logging`] | stderr or syslog(3) |
+//! | [`daemon`] | monitor and worker, signals, process-id file |
 //!
 //! The platform crate beside this one holds the contracts `UdpPair` and `RawIcmp6`, a module a system behind them,
 //! and all unsafe code.
@@ -18,7 +22,11 @@
 
 pub mod cli;
 pub mod conf;
+pub mod daemon;
 pub mod limit;
+pub mod logging;
+pub mod report;
+pub mod run;
 pub mod server;
 pub mod verdict;
 pub mod wire;

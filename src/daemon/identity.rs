@@ -1,0 +1,65 @@
+//! Whom the worker becomes, and what the start needs of root.
+
+use nix::unistd::{Uid, User, geteuid};
+use platform::Identity;
+
+use super::Fault;
+use crate::cli::{Options, USER};
+
+/// How the worker gives up what the monitor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Started as root: become this user and group, inside an empty directory.
+    Become(Identity),
+    /// Started by an ordinary user, who may hold CAP_NET_RAW: stay that user, drop the rest.
+    Stay,
+}
+
+/// Decides it from who starts the program and what the command line says.
+///
+/// # Errors
+/// When the user does not exist, is root, or is asked for by somebody who cannot become it.
+pub fn owner(options: &Options) -> Result<Owner, Fault> {
+    let caller = geteuid();
+    if caller.is_root() {
+        return look_up(options.user.as_deref().unwrap_or(USER))
+            .and_then(unprivileged)
+            .map(Owner::Become);
+    }
+    let Some(name) = &options.user else {
+        return Ok(Owner::Stay);
+    };
+    match look_up(name)? {
+        user if user.uid == caller => Ok(Owner::Stay),
+        _ => Err(Fault::new(format!(
+            "--user {name}: only root can become another user; start as root, or leave the option out"
+        ))),
+    }
+}
+
+fn look_up(name: &str) -> Result<User, Fault> {
+    let found = match name.parse() {
+        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
+        Err(_) => User::from_name(name),
+    };
+    match found {
+        Ok(Some(user)) => Ok(user),
+        Ok(None) => Err(Fault::new(format!(
+            "user {name}: no such user on this system; create it, or name another with --user"
+        ))),
+        Err(errno) => Err(Fault::new(format!("user {name}: {}", errno.desc()))),
+    }
+}
+
+fn unprivileged(user: User) -> Result<Identity, Fault> {
+    if user.uid.is_root() {
+        return Err(Fault::new(format!(
+            "user {}: the server does not serve as root; name an unprivileged user with --user",
+            user.name
+        )));
+    }
+    Ok(Identity {
+        uid: user.uid,
+        gid: user.gid,
+    })
+}

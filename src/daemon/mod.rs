@@ -1,0 +1,50 @@
+//! Process life: a monitor that keeps its privileges and holds the sockets, and a worker that has neither and serves.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`plan`] | options and configuration, resolved into what a worker is to do |
+//! | [`identity`] | whom the worker becomes, and what the start needs of root |
+//! | [`pidfile`] | the locked process-id file |
+//! | [`signals`] | signals as a descriptor to wait on |
+//! | [`sockets`] | what the monitor opens and every worker inherits |
+//! | [`order`] | the worker's command line: what the monitor tells it |
+//! | [`child`] | a worker as the monitor sees it: started, ready, stopped |
+//! | [`monitor`] | reload, replacement, stop |
+//! | [`worker`] | a worker as it sees itself: opened, confined, serving |
+
+use std::fmt;
+
+pub mod child;
+pub mod identity;
+pub mod monitor;
+pub mod order;
+pub mod pidfile;
+pub mod plan;
+pub mod signals;
+pub mod sockets;
+pub mod worker;
+
+/// Why the daemon cannot start or go on, in words for its administrator.
+#[derive(Debug)]
+pub struct Fault(String);
+
+impl Fault {
+    /// A fault that `words` tell whole: what failed, on what, what to do.
+    pub fn new(words: impl Into<String>) -> Self {
+        Self(words.into())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl From<platform::OsError> for Fault {
+    fn from(error: platform::OsError) -> Self {
+        Self(error.to_string())
+    }
+}

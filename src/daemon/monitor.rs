@@ -1,0 +1,270 @@
+//! Reload, replacement, stop.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use log::{error, info, warn};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::Fault;
+use super::child::{Child, Program};
+use super::identity::Owner;
+use super::order::Order;
+use super::plan::Plan;
+use super::signals::{Request, Signals};
+use super::sockets::Sockets;
+use crate::cli::Options;
+use crate::logging::{self, Target};
+use crate::verdict::Counters;
+
+/// A worker that lived so long did not die of its start.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// Bounds of the delay before a worker that keeps dying is replaced. The first replacement comes at once.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LAST_DELAY: Duration = Duration::from_secs(60);
+
+/// What stays the same for as long as the monitor lives.
+#[derive(Debug)]
+pub struct Setting {
+    /// The command line; the configuration is read again through it.
+    pub options: Options,
+    /// Whom workers become.
+    pub owner: Owner,
+    /// The file that workers execute.
+    pub program: Program,
+}
+
+/// The privileged process: holds the sockets, keeps one worker serving on them.
+#[derive(Debug)]
+pub struct Monitor {
+    setting: Setting,
+    plan: Plan,
+    sockets: Sockets,
+    signals: Signals,
+    worker: Tenure,
+    /// How long to wait before the next replacement.
+    delay: Duration,
+    /// What earlier workers did.
+    counters: Counters,
+    /// What the last report told.
+    reported: Counters,
+}
+
+#[derive(Debug)]
+enum Tenure {
+    Serving(Child),
+    /// The last worker died; the next one is due then.
+    Vacant(Instant),
+}
+
+enum Event {
+    Asked(Request),
+    WorkerDied,
+    ReplacementDue,
+}
+
+impl Monitor {
+    /// Starts the first worker and returns when it serves.
+    ///
+    /// # Errors
+    /// What keeps the worker from serving.
+    pub fn start(
+        setting: Setting,
+        plan: Plan,
+        sockets: Sockets,
+        signals: Signals,
+    ) -> Result<Self, Fault> {
+        let worker = Child::start(&setting.program, order(&setting, &plan), &sockets)?;
+        Ok(Self {
+            setting,
+            plan,
+            sockets,
+            signals,
+            worker: Tenure::Serving(worker),
+            delay: Duration::ZERO,
+            counters: Counters::default(),
+            reported: Counters::default(),
+        })
+    }
+
+    /// Keeps the server going until a signal ends it; returns what all workers did.
+    ///
+    /// # Errors
+    /// Of poll(2) alone.
+    pub fn run(mut self) -> Result<Counters, Fault> {
+        loop {
+            match self.next_event()? {
+                Event::Asked(Request::Stop) => return Ok(self.stop()),
+                Event::Asked(Request::Reload) => self.reload(),
+                Event::Asked(Request::Report) => self.report(),
+                Event::WorkerDied => self.bury(),
+                Event::ReplacementDue => self.replace(),
+            }
+        }
+    }
+
+    fn next_event(&mut self) -> Result<Event, Fault> {
+        loop {
+            if let Some(request) = self.signals.take() {
+                return Ok(Event::Asked(request));
+            }
+            let ready = match &self.worker {
+                Tenure::Serving(child) => wait(&[self.signals.as_fd(), child.as_fd()], None)?,
+                Tenure::Vacant(due) => wait(&[self.signals.as_fd()], Some(*due))?,
+            };
+            match (ready, &self.worker) {
+                (Ready::Descriptor(1), Tenure::Serving(_)) => return Ok(Event::WorkerDied),
+                (Ready::TimeOut, Tenure::Vacant(_)) => return Ok(Event::ReplacementDue),
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads the configuration again. Whatever is wrong with it, the old worker goes on.
+    fn reload(&mut self) {
+        match self.succeed() {
+            Ok(()) => info!("configuration reloaded, serving {}", self.plan),
+            Err(fault) => match self.worker {
+                Tenure::Serving(_) => error!("not reloaded, still serving {}: {fault}", self.plan),
+                Tenure::Vacant(_) => error!("not reloaded, and no worker serves: {fault}"),
+            },
+        }
+    }
+
+    /// The new worker serves before the old one stops, on the same sockets where the address is the same.
+    fn succeed(&mut self) -> Result<(), Fault> {
+        let plan = Plan::read(&self.setting.options, &mut |fault| {
+            logging::diagnostic(fault)
+        })?;
+        let sockets = self.sockets.adapt(&plan)?;
+        let child = Child::start(&self.setting.program, order(&self.setting, &plan), &sockets)?;
+        if let Tenure::Serving(old) = std::mem::replace(&mut self.worker, Tenure::Serving(child)) {
+            self.counters.add(&old.stop());
+        }
+        if let Target::Syslog(facility) = target(&self.setting.options, &plan) {
+            logging::init(Target::Syslog(facility));
+        }
+        self.sockets = sockets;
+        self.plan = plan;
+        Ok(())
+    }
+
+    /// One line: what was done since start, and since the last such line.
+    fn report(&mut self) {
+        let mut total = self.counters.clone();
+        if let Tenure::Serving(child) = &mut self.worker
+            && let Some(counters) = child.counters()
+        {
+            total.add(&counters);
+        }
+        let news = total.since(&self.reported);
+        info!(
+            "since start: {}; since the last report: {}",
+            total.detailed(),
+            news.detailed()
+        );
+        self.reported = total;
+    }
+
+    fn bury(&mut self) {
+        let now = Instant::now();
+        let Tenure::Serving(dead) = std::mem::replace(&mut self.worker, Tenure::Vacant(now)) else {
+            return;
+        };
+        if dead.age() >= SETTLED {
+            self.delay = Duration::ZERO;
+        }
+        warn!("the worker died ({}); {}", dead.end(), when(self.delay));
+        self.postpone(now);
+    }
+
+    fn replace(&mut self) {
+        match Child::start(
+            &self.setting.program,
+            order(&self.setting, &self.plan),
+            &self.sockets,
+        ) {
+            Ok(child) => {
+                info!("serving again, {}", self.plan);
+                self.worker = Tenure::Serving(child);
+            }
+            Err(fault) => {
+                error!("no worker: {fault}; {}", when(self.delay));
+                self.postpone(Instant::now());
+            }
+        }
+    }
+
+    /// Sets the time of the next replacement, and makes the one after it later.
+    fn postpone(&mut self, now: Instant) {
+        self.worker = Tenure::Vacant(now.checked_add(self.delay).unwrap_or(now));
+        self.delay = self.delay.saturating_mul(2).clamp(FIRST_DELAY, LAST_DELAY);
+    }
+
+    fn stop(mut self) -> Counters {
+        if let Tenure::Serving(child) = self.worker {
+            self.counters.add(&child.stop());
+        }
+        self.counters
+    }
+}
+
+/// Where a daemon with these options logs.
+pub fn target(options: &Options, plan: &Plan) -> Target {
+    if options.stays() {
+        Target::Stderr
+    } else {
+        Target::Syslog(plan.facility)
+    }
+}
+
+enum Ready {
+    Descriptor(usize),
+    TimeOut,
+    Nothing,
+}
+
+/// Waits for one of the descriptors, or until `due`.
+fn wait(descriptors: &[std::os::fd::BorrowedFd<'_>], due: Option<Instant>) -> Result<Ready, Fault> {
+    let timeout = due.map_or(PollTimeout::NONE, |due| {
+        let rest = due.saturating_duration_since(Instant::now());
+        // Rounded up: a wait that ends a moment early would have to be repeated.
+        PollTimeout::try_from(rest.saturating_add(Duration::from_millis(1)))
+            .unwrap_or(PollTimeout::MAX)
+    });
+    let mut polled: Vec<_> = descriptors
+        .iter()
+        .map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN))
+        .collect();
+    match poll(&mut polled, timeout) {
+        Ok(0) => Ok(Ready::TimeOut),
+        Ok(_) => Ok(polled
+            .iter()
+            .position(|descriptor| descriptor.any().unwrap_or(true))
+            .map_or(Ready::Nothing, Ready::Descriptor)),
+        Err(Errno::EINTR) => Ok(Ready::Nothing),
+        Err(errno) => Err(Fault::new(format!("poll: {}", errno.desc()))),
+    }
+}
+
+fn when(delay: Duration) -> String {
+    match delay.as_secs() {
+        0 => "starting another at once".to_owned(),
+        seconds => format!("starting another in {seconds} s"),
+    }
+}
+
+fn order(setting: &Setting, plan: &Plan) -> Order {
+    let owner = match setting.owner {
+        Owner::Become(identity) => Some((identity.uid.as_raw(), identity.gid.as_raw())),
+        Owner::Stay => None,
+    };
+    Order::new(
+        plan,
+        owner,
+        setting.options.chroot.clone(),
+        target(&setting.options, plan),
+    )
+}

@@ -1,0 +1,129 @@
+//! Options and configuration, resolved into what a worker is to do.
+
+use std::fmt;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
+use log::warn;
+use platform::Way;
+
+use super::Fault;
+use crate::cli::Options;
+use crate::conf::{Addresses, Config, Diagnostic, Facility, Secondary, Workers};
+use crate::limit::RateLimit;
+use crate::wire::TEREDO_PORT;
+use crate::wire::address::ServicePrefix;
+
+/// Everything that is decided before the first socket is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Primary address.
+    pub primary: Ipv4Addr,
+    /// Secondary address, unless in one-address mode.
+    pub secondary: Option<Ipv4Addr>,
+    /// Teredo service prefix.
+    pub prefix: ServicePrefix,
+    /// Link MTU to advertise, in bytes.
+    pub mtu: u16,
+    /// Serve private and loopback addresses too.
+    pub allow_private: bool,
+    /// Limit of one source.
+    pub rate_limit: Option<RateLimit>,
+    /// Threads of the worker, each with sockets of its own.
+    pub workers: NonZeroUsize,
+    /// Where a detached daemon logs.
+    pub facility: Facility,
+    /// How echo requests leave for native IPv6.
+    pub echo_path: Way,
+    /// For trying Teredo on one machine: no way out to native IPv6.
+    pub local: bool,
+}
+
+impl Plan {
+    /// Reads the configuration and looks up names. Every fault of the file goes to `report`, warnings included.
+    ///
+    /// # Errors
+    /// When the file has errors, or a name no address.
+    pub fn read(options: &Options, report: &mut dyn FnMut(&Diagnostic)) -> Result<Self, Fault> {
+        let config = configuration(options, report)?;
+        let addresses = config
+            .resolve()
+            .map_err(|fault| Fault::new(fault.to_string()))?;
+        Ok(Self {
+            primary: addresses.primary,
+            secondary: secondary(options, &config, addresses),
+            prefix: config.prefix,
+            mtu: config.mtu,
+            allow_private: config.allow_private,
+            rate_limit: config.rate_limit,
+            workers: threads(
+                config.workers,
+                available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            ),
+            facility: config.facility,
+            echo_path: config.echo_path,
+            local: options.local,
+        })
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.primary)?;
+        match self.secondary {
+            Some(secondary) => write!(f, " and {secondary}")?,
+            None => f.write_str(" in one-address mode")?,
+        }
+        write!(f, ", UDP port {TEREDO_PORT}, prefix {}", self.prefix)
+    }
+}
+
+fn configuration(options: &Options, report: &mut dyn FnMut(&Diagnostic)) -> Result<Config, Fault> {
+    let parsed = options.load();
+    parsed.diagnostics.iter().for_each(report);
+    parsed
+        .config
+        .ok_or_else(|| Fault::new("the configuration has errors"))
+}
+
+/// The secondary address. A trial goes without the next one where this host does not have it: all of 127/8 is there on
+/// Linux, elsewhere only what was configured.
+fn secondary(options: &Options, config: &Config, addresses: Addresses) -> Option<Ipv4Addr> {
+    let address = addresses.secondary?;
+    if !options.local || config.secondary != Secondary::Next {
+        return Some(address);
+    }
+    // Any port tells whether the address is there; that ours may be taken is for the start to report.
+    match UdpSocket::bind((address, 0)) {
+        Ok(_) => Some(address),
+        Err(_) => {
+            warn!(
+                "{address} is no address of this host: cone solicitations stay unanswered; \
+                 to have it, add it to the loopback interface, as with \"ifconfig lo0 alias {address}\""
+            );
+            None
+        }
+    }
+}
+
+fn threads(workers: Workers, processors: NonZeroUsize) -> NonZeroUsize {
+    match workers {
+        Workers::Count(count) => count.into(),
+        Workers::Auto => processors.min(Workers::MOST.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reload holds six descriptors a thread, and a process may commonly have 1024.
+    #[test]
+    fn a_large_machine_gets_no_more_threads_than_one_may_ask_for() {
+        for (processors, expected) in [(1, 1), (64, 64), (384, 64)] {
+            let processors = NonZeroUsize::new(processors).unwrap();
+            assert_eq!(threads(Workers::Auto, processors).get(), expected);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Signals as a descriptor to wait on.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::signal::SigSet;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::{flag, low_level::pipe};
+
+use platform::OsError;
+
+use super::Fault;
+
+/// What a signal asks of the monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// SIGINT or SIGTERM.
+    Stop,
+    /// SIGHUP.
+    Reload,
+    /// SIGINFO, which the BSDs and macOS have, and send on Ctrl-T.
+    Report,
+}
+
+/// The signals of the monitor. Its descriptor is readable when [`Signals::take`] has something to tell.
+#[derive(Debug)]
+pub struct Signals {
+    woken: UnixStream,
+    stop: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
+    report: Arc<AtomicBool>,
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(target_os = "linux")] {
+        const REPORT: [i32; 0] = [];
+    } else {
+        const REPORT: [i32; 1] = [signal_hook::consts::SIGINFO];
+    }
+}
+
+impl Signals {
+    /// Takes over SIGHUP, SIGINT and SIGTERM, and makes SIGUSR1 and SIGUSR2 do nothing, whatever the caller ignored
+    /// or blocked: both are inherited.
+    ///
+    /// # Errors
+    /// Of sigaction(2), sigprocmask(2) or socketpair(2).
+    pub fn catch() -> Result<Self, Fault> {
+        Self::set_up().map_err(fault)
+    }
+
+    /// What was asked since the last call; a stop outweighs a reload, which outweighs a report.
+    pub fn take(&mut self) -> Option<Request> {
+        let mut sink = [0; 64];
+        // Emptied before the flags are read: a signal in between is seen twice at worst, never lost.
+        while matches!(self.woken.read(&mut sink), Ok(read) if read > 0) {}
+        let asked = [
+            (&self.stop, Request::Stop),
+            (&self.reload, Request::Reload),
+            (&self.report, Request::Report),
+        ];
+        asked
+            .into_iter()
+            .find_map(|(seen, request)| seen.swap(false, Ordering::SeqCst).then_some(request))
+    }
+
+    fn set_up() -> io::Result<Self> {
+        let (woken, wake) = UnixStream::pair()?;
+        woken.set_nonblocking(true)?;
+        let (stop, reload, report) = (Arc::default(), Arc::default(), Arc::default());
+        let caught = [(SIGTERM, &stop), (SIGINT, &stop), (SIGHUP, &reload)];
+        for (signal, seen) in caught
+            .into_iter()
+            .chain(REPORT.map(|signal| (signal, &report)))
+        {
+            // In this order: by the time the descriptor is readable, the flag says why.
+            flag::register(signal, Arc::clone(seen))?;
+            pipe::register(signal, wake.try_clone()?)?;
+        }
+        // Where SIGCHLD is ignored, nobody learns how a worker ended, and its number may soon be another process's.
+        ignore(&[SIGUSR1, SIGUSR2, SIGCHLD])?;
+        SigSet::all().thread_unblock()?;
+        Ok(Self {
+            woken,
+            stop,
+            reload,
+            report,
+        })
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.woken.as_fd()
+    }
+}
+
+/// Leaves every decision to the monitor: a terminal's Ctrl-C or a `pkill` by name reaches the worker too.
+///
+/// # Errors
+/// Of sigaction(2).
+pub fn leave_to_monitor() -> Result<(), Fault> {
+    ignore(&[SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(fault)
+}
+
+/// A handler that does nothing, where SIG_IGN would need unsafe code and would be inherited by whatever is executed.
+fn ignore(signals: &[i32]) -> io::Result<()> {
+    for &signal in signals {
+        flag::register(signal, Arc::default())?;
+    }
+    Ok(())
+}
+
+fn fault(error: io::Error) -> Fault {
+    OsError::new("set up", "signals", error).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use signal_hook::low_level::raise;
+
+    #[test]
+    fn each_signal_asks_for_what_the_manual_says() {
+        let mut signals = Signals::catch().unwrap();
+        assert_eq!(signals.take(), None);
+        for (signal, request) in [
+            (SIGHUP, Some(Request::Reload)),
+            (SIGINT, Some(Request::Stop)),
+            (SIGTERM, Some(Request::Stop)),
+            (SIGUSR1, None),
+            (SIGUSR2, None),
+        ] {
+            raise(signal).unwrap();
+            assert_eq!(signals.take(), request, "signal {signal}");
+        }
+        raise(SIGHUP).unwrap();
+        raise(SIGTERM).unwrap();
+        assert_eq!(signals.take(), Some(Request::Stop));
+        assert_eq!(signals.take(), Some(Request::Reload));
+    }
+}

@@ -1,0 +1,115 @@
+//! What the monitor opens and every worker inherits.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+
+use log::warn;
+use platform::{Endpoint, OsError, Way};
+
+use super::Fault;
+use super::plan::Plan;
+use crate::wire::TEREDO_PORT;
+
+/// The sockets of the daemon.
+#[derive(Debug)]
+pub struct Sockets {
+    primary: Endpoint,
+    secondary: Option<Endpoint>,
+    echo_path: Way,
+    /// The way out to native IPv6; absent in local mode.
+    pub raw: Option<OwnedFd>,
+}
+
+impl Sockets {
+    /// Opens the way out to native IPv6, if the plan has one: what an ordinary user lacks, so it comes first.
+    ///
+    /// # Errors
+    /// The want of privilege, with its remedy.
+    pub fn open_raw(plan: &Plan) -> Result<Option<OwnedFd>, Fault> {
+        if plan.local {
+            return Ok(None);
+        }
+        if let Err(missing) = platform::check_raw(plan.echo_path) {
+            warn!("{missing}");
+        }
+        platform::open_raw(plan.echo_path)
+            .map(Some)
+            .map_err(|error| match error.kind() {
+                ErrorKind::PermissionDenied => Fault::new(format!(
+                    "{error}; --local tries the server on this machine with neither"
+                )),
+                _ => error.into(),
+            })
+    }
+
+    /// Opens all that the plan asks for beside.
+    ///
+    /// # Errors
+    /// Those of the system, naming the address.
+    pub fn open(plan: &Plan, raw: Option<OwnedFd>) -> Result<Self, Fault> {
+        let primary = open(plan.primary, plan)?;
+        let secondary = plan
+            .secondary
+            .map(|address| open(address, plan))
+            .transpose()?;
+        Ok(Self {
+            primary,
+            secondary,
+            echo_path: plan.echo_path,
+            raw,
+        })
+    }
+
+    /// The sockets for another plan: those of addresses that stay, with all that is queued in them, and new ones
+    /// for addresses that come. What is held now is left as it is.
+    ///
+    /// # Errors
+    /// As of [`Sockets::open`].
+    pub fn adapt(&self, plan: &Plan) -> Result<Self, Fault> {
+        let primary = self.endpoint(plan.primary, plan)?;
+        let secondary = plan
+            .secondary
+            .map(|address| self.endpoint(address, plan))
+            .transpose()?;
+        let raw = if plan.echo_path == self.echo_path {
+            let raw = self.raw.as_ref().map(OwnedFd::try_clone).transpose();
+            raw.map_err(|error| OsError::new("dup", "raw IPv6", error))?
+        } else {
+            Self::open_raw(plan)?
+        };
+        Ok(Self {
+            primary,
+            secondary,
+            echo_path: plan.echo_path,
+            raw,
+        })
+    }
+
+    /// For each thread of the worker, its socket on the primary and on the secondary address.
+    pub fn pairs(&self) -> impl Iterator<Item = (&OwnedFd, Option<&OwnedFd>)> {
+        let mut secondary = self.secondary.iter().flat_map(Endpoint::sockets);
+        self.primary
+            .sockets()
+            .iter()
+            .map(move |primary| (primary, secondary.next()))
+    }
+
+    fn endpoint(&self, address: Ipv4Addr, plan: &Plan) -> Result<Endpoint, Fault> {
+        let mut held = [Some(&self.primary), self.secondary.as_ref()]
+            .into_iter()
+            .flatten();
+        let endpoint = match held.find(|endpoint| *endpoint.address().ip() == address) {
+            Some(endpoint) => endpoint.resized(plan.workers)?,
+            None => open(address, plan)?,
+        };
+        Ok(endpoint)
+    }
+}
+
+fn open(address: Ipv4Addr, plan: &Plan) -> Result<Endpoint, Fault> {
+    Ok(Endpoint::open(
+        SocketAddrV4::new(address, TEREDO_PORT),
+        plan.workers,
+    )?)
+}

@@ -1,0 +1,99 @@
+//! The order of start-up.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use log::{error, info};
+use miredo_server::cli::Options;
+use miredo_server::daemon::child::Program;
+use miredo_server::daemon::monitor::{self, Monitor, Setting};
+use miredo_server::daemon::order::Order;
+use miredo_server::daemon::pidfile::PidFile;
+use miredo_server::daemon::plan::Plan;
+use miredo_server::daemon::signals::Signals;
+use miredo_server::daemon::sockets::Sockets;
+use miredo_server::daemon::{Fault, identity, worker};
+use miredo_server::logging::{self, Target};
+use platform::Access;
+
+fn main() -> ExitCode {
+    if let Some(order) = Order::from_arguments(std::env::args_os()) {
+        return worker::main(order);
+    }
+    let options = Options::parse();
+    match serve(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            tell(&format_args!("miredo-server: {fault}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: Options) -> Result<(), Fault> {
+    if options.stays() {
+        logging::init(Target::Stderr);
+    }
+    // Open while the configuration is read, which may be among them: a shell's <(...) is.
+    let strangers = platform::strangers()?;
+    let plan = Plan::read(&options, &mut |diagnostic| tell(diagnostic))?;
+    if options.check {
+        return Ok(());
+    }
+    drop(strangers);
+    let owner = identity::owner(&options)?;
+    let program = Program::current()?;
+    // The last moment to fork: no thread exists yet, and nothing is open.
+    let starting = if options.stays() {
+        None
+    } else {
+        Some(platform::detach()?)
+    };
+    logging::init(monitor::target(&options, &plan));
+    let signals = Signals::catch()?;
+    let raw = Sockets::open_raw(&plan)?;
+    let _pidfile = options.pid_file().map(PidFile::create).transpose()?;
+    let sockets = Sockets::open(&plan, raw)?;
+    let serving = plan.to_string();
+    restrict(&options, &program)?;
+    let monitor = Monitor::start(
+        Setting {
+            options,
+            owner,
+            program,
+        },
+        plan,
+        sockets,
+        signals,
+    )?;
+    if let Some(starting) = starting {
+        starting.ready()?;
+    }
+    info!("serving {serving}");
+    let counters = monitor
+        .run()
+        .inspect_err(|fault| error!("stopped; {fault}"))?;
+    info!("stopped; {counters}");
+    Ok(())
+}
+
+/// To whoever listens: eprintln panics where standard error is a pipe that nobody reads any more, or a full disk.
+fn tell(words: &dyn fmt::Display) {
+    let _ = writeln!(io::stderr(), "{words}");
+}
+
+/// Leaves the process that stays root the files that it still needs, where the system can.
+fn restrict(options: &Options, program: &Program) -> Result<(), Fault> {
+    let files = [
+        (options.config_file(), Access::Read),
+        (options.pid_file(), Access::Remove),
+        (Some(program.path()), Access::Execute),
+    ];
+    let files = files
+        .iter()
+        .filter_map(|(file, access)| Some(((*file)?, *access)));
+    Ok(platform::restrict_monitor(&files.collect::<Vec<_>>())?)
+}

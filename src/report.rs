@@ -1,0 +1,112 @@
+//! What a serving loop counts, and the little that it tells the log.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use log::{Level, debug, error, log_enabled, warn};
+use platform::{Progress, Received, SendReport};
+
+use crate::verdict::{Counters, LogLimit, Loss, Reason, Verdict};
+
+/// Batches after which a loop that is never idle brings its ledger up to date.
+const PUBLISH_AFTER: u32 = 256;
+
+/// What a loop has done so far, for others to read.
+///
+/// A loop brings it up to date whenever it has nothing to do, and now and then when it has: the lock costs the path nothing
+/// that a batch of datagrams would notice.
+#[derive(Clone, Default)]
+pub struct Ledger(Arc<Mutex<Counters>>);
+
+impl Ledger {
+    /// What was done.
+    pub fn read(&self) -> Counters {
+        self.lock().clone()
+    }
+
+    // Whoever panicked with it did not write half a number.
+    fn lock(&self) -> MutexGuard<'_, Counters> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts, and tells the log no more than it should hear.
+pub(crate) struct Report {
+    counters: Counters,
+    ledger: Ledger,
+    /// Batches since the ledger was brought up to date.
+    unpublished: u32,
+    drops: LogLimit<{ Reason::ALL.len() }>,
+    /// One topic for each loss, and one for sockets that fail.
+    faults: LogLimit<{ Loss::ALL.len() + 1 }>,
+}
+
+impl Report {
+    pub(crate) fn new(ledger: Ledger) -> Self {
+        Self {
+            counters: Counters::new(),
+            ledger,
+            unpublished: 0,
+            drops: LogLimit::new(),
+            faults: LogLimit::new(),
+        }
+    }
+
+    /// Brings the ledger up to date.
+    pub(crate) fn publish(&mut self) {
+        self.unpublished = 0;
+        self.ledger.lock().clone_from(&self.counters);
+    }
+
+    /// A batch was handled.
+    pub(crate) fn batch(&mut self) {
+        self.unpublished = self.unpublished.saturating_add(1);
+        if self.unpublished >= PUBLISH_AFTER {
+            self.publish();
+        }
+    }
+
+    pub(crate) fn verdict(&mut self, verdict: &Verdict, received: &Received<'_>, now: Instant) {
+        self.counters.record(verdict);
+        if let Verdict::Drop(reason) = verdict
+            && log_enabled!(Level::Debug)
+            && self.drops.admits(*reason as usize, now)
+        {
+            debug!("dropped a datagram of {}: {reason}", received.from);
+        }
+    }
+
+    pub(crate) fn udp(&mut self, sent: SendReport, now: Instant) {
+        self.counters.lose(Loss::Congestion, sent.would_block);
+        self.counters.lose(Loss::Refusal, sent.failed);
+        if let Some(error) = sent.error {
+            self.lost(Loss::Refusal, &error, now);
+        }
+    }
+
+    pub(crate) fn native(&mut self, sent: Option<io::Result<Progress>>, now: Instant) {
+        let loss = match sent {
+            Some(Ok(Progress::Moved(_))) => return,
+            Some(Ok(Progress::WouldBlock)) => Loss::Congestion,
+            None => Loss::Undeliverable,
+            Some(Err(error)) => {
+                self.lost(Loss::Refusal, &error, now);
+                Loss::Refusal
+            }
+        };
+        self.counters.lose(loss, 1);
+    }
+
+    fn lost(&mut self, loss: Loss, error: &io::Error, now: Instant) {
+        if self.faults.admits(loss as usize, now) {
+            warn!("{loss}: {error} (no more of these for a minute)");
+        }
+    }
+
+    pub(crate) fn deaf(&mut self, error: &io::Error, now: Instant) {
+        if self.faults.admits(Loss::ALL.len(), now) {
+            error!("{error} (trying again every second)");
+        }
+    }
+}

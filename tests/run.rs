@@ -1,0 +1,212 @@
+//! The loop between platform and server, on platforms that lose, refuse and fail on demand.
+#![forbid(unsafe_code)]
+#![cfg(test)] // Clippy lets test code panic where it says so.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows has failed"
+)]
+
+mod harness;
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::thread;
+use std::time::Instant;
+
+use harness::{DEADLINE, solicitation};
+use miredo_server::report::Ledger;
+use miredo_server::run::{self, Running, stop_pair};
+use miredo_server::server::{Server, Settings};
+use miredo_server::verdict::{Counters, Kind, Loss, Reason};
+use miredo_server::wire::address::{ServicePrefix, TeredoAddress};
+use miredo_server::wire::icmp6::{ECHO_REQUEST, Echo};
+use platform::Via;
+use platform::fake::{self, Fate, RawEnd, UdpEnd};
+
+const PRIMARY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 40000);
+const NATIVE: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+
+/// A loop on a thread of its own, and what the test holds of it.
+struct Loop {
+    udp: UdpEnd,
+    raw: RawEnd,
+    ledger: Ledger,
+    running: Running,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Loop {
+    fn start(has_raw: bool) -> Self {
+        let (udp, udp_end) = fake::udp();
+        let (raw, raw_end) = fake::raw();
+        let (running, stop) = stop_pair();
+        let ledger = Ledger::default();
+        let kept = ledger.clone();
+        let raw = has_raw.then_some(raw);
+        let thread = thread::spawn(move || run::serve(udp, raw, server(), &stop, &kept));
+        Self {
+            udp: udp_end,
+            raw: raw_end,
+            ledger,
+            running,
+            thread,
+        }
+    }
+
+    /// Waits until the ledger says so; it is written when the loop has nothing to do.
+    fn until(&self, what: &str, done: impl Fn(&Counters) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !done(&self.ledger.read()) {
+            assert!(
+                Instant::now() < deadline,
+                "{what}: {}",
+                self.ledger.read().detailed()
+            );
+            thread::yield_now();
+        }
+    }
+
+    fn stop(self) -> Counters {
+        drop(self.running);
+        self.thread.join().unwrap();
+        self.ledger.read()
+    }
+}
+
+fn server() -> Server {
+    Server::new(Settings {
+        primary: PRIMARY,
+        secondary: Some(Ipv4Addr::new(192, 0, 2, 2)),
+        prefix: ServicePrefix::GLOBAL,
+        mtu: 1280,
+        allow_private: false,
+        own: Vec::new(),
+        broadcasts: Vec::new(),
+        rate_limit: None,
+    })
+}
+
+/// An echo request of the client to a native host.
+fn echo() -> Vec<u8> {
+    let source = TeredoAddress {
+        prefix: ServicePrefix::GLOBAL,
+        server: PRIMARY,
+        flags: 0,
+        mapped: CLIENT,
+    };
+    let echo = Echo {
+        kind: ECHO_REQUEST,
+        identifier: 1,
+        sequence: 2,
+        data: b"who is there",
+    };
+    let mut bytes = [0; 128];
+    let left = echo
+        .emit(&mut bytes, source.into(), NATIVE, 64)
+        .unwrap()
+        .len();
+    bytes[..bytes.len() - left].to_vec()
+}
+
+fn sent(counters: &Counters, kind: Kind) -> u64 {
+    counters.sent().find(|(of, _)| *of == kind).unwrap().1
+}
+
+fn lost(counters: &Counters, loss: Loss) -> u64 {
+    counters.lost().find(|(of, _)| *of == loss).unwrap().1
+}
+
+#[test]
+fn answers_leave_by_the_address_and_to_the_client_that_asked() {
+    let lp = Loop::start(true);
+    for (via, nonce) in [(Via::Primary, 1), (Via::Secondary, 2)] {
+        lp.udp.inject(via, CLIENT, &solicitation(nonce, false));
+    }
+    lp.until("two answers", |counters| {
+        sent(counters, Kind::Advertisement) == 2
+    });
+    let answers = lp.udp.sent();
+    assert_eq!(
+        answers.iter().map(|answer| answer.via).collect::<Vec<_>>(),
+        [Via::Primary, Via::Secondary]
+    );
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.to == CLIENT && answer.bytes.len() == 117)
+    );
+    assert_eq!(
+        lp.stop().to_string(),
+        "2 datagrams answered or forwarded, 0 dropped, 0 lost"
+    );
+}
+
+#[test]
+fn echoes_leave_with_the_address_of_the_client() {
+    let lp = Loop::start(true);
+    lp.udp.inject(Via::Primary, CLIENT, &echo());
+    lp.until("the echo", |counters| sent(counters, Kind::NativeEcho) == 1);
+    let echoes = lp.raw.sent();
+    assert_eq!((echoes[0].destination, echoes[0].hop_limit), (NATIVE, 63));
+    let source = TeredoAddress::parse(ServicePrefix::GLOBAL, echoes[0].source).unwrap();
+    assert_eq!(source.mapped, CLIENT);
+    lp.stop();
+}
+
+#[test]
+fn without_a_way_out_echoes_are_undeliverable() {
+    let lp = Loop::start(false);
+    lp.udp.inject(Via::Primary, CLIENT, &echo());
+    lp.until("the loss", |counters| {
+        lost(counters, Loss::Undeliverable) == 1
+    });
+    assert_eq!(lp.raw.sent(), []);
+    lp.stop();
+}
+
+#[test]
+fn what_does_not_go_out_is_counted_and_stops_nothing() {
+    let lp = Loop::start(true);
+    lp.udp
+        .decide([Fate::WouldBlock, Fate::Refuse(ErrorKind::PermissionDenied)]);
+    lp.raw.decide([
+        Fate::Refuse(ErrorKind::NetworkUnreachable),
+        Fate::WouldBlock,
+    ]);
+    for nonce in 0..3 {
+        lp.udp
+            .inject(Via::Primary, CLIENT, &solicitation(nonce, false));
+        lp.udp.inject(Via::Primary, CLIENT, &echo());
+    }
+    lp.until("all six", |counters| sent(counters, Kind::NativeEcho) == 3);
+    let counters = lp.ledger.read();
+    assert_eq!(lost(&counters, Loss::Congestion), 2);
+    assert_eq!(lost(&counters, Loss::Refusal), 2);
+    assert_eq!((lp.udp.sent().len(), lp.raw.sent().len()), (1, 1));
+    lp.stop();
+}
+
+#[test]
+fn a_socket_that_fails_is_tried_again() {
+    let lp = Loop::start(true);
+    lp.udp.break_receive(ErrorKind::NetworkDown);
+    lp.udp.inject(Via::Primary, CLIENT, &solicitation(7, false));
+    lp.until("the answer", |counters| {
+        sent(counters, Kind::Advertisement) == 1
+    });
+    lp.stop();
+}
+
+#[test]
+fn what_is_dropped_is_counted_by_its_reason() {
+    let lp = Loop::start(true);
+    lp.udp.inject(Via::Primary, CLIENT, b"junk");
+    lp.until("the drop", |counters| {
+        counters
+            .dropped()
+            .any(|(reason, count)| (reason, count) == (Reason::Header, 1))
+    });
+    assert_eq!(lp.udp.sent(), []);
+    lp.stop();
+}
