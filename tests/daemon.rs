@@ -1,0 +1,356 @@
+//! The life of the daemon as its administrator sees it: start, privileges, reload, replacement, stop. Needs root.
+#![forbid(unsafe_code)]
+#![cfg(test)] // Clippy lets test code panic where it says so.
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "an overflow in a test is a failed test"
+)]
+
+mod harness;
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::{Client, DEADLINE, Scratch, Server, addresses, root};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn configuration(primary: Ipv4Addr) -> String {
+    format!("ServerBindAddress {primary}\nAllowPrivateAddresses yes\nWorkers 2\n")
+}
+
+fn foreground(scratch: &Scratch, config: &Path) -> Command {
+    let mut command = Command::new(scratch.program());
+    command
+        .arg("-f")
+        .arg("-c")
+        .arg(config)
+        .arg("-p")
+        .arg(scratch.path("pid"));
+    command
+}
+
+fn start(scratch: &Scratch, primary: Ipv4Addr) -> Server {
+    let config = scratch.write("conf", &configuration(primary));
+    Server::start(&mut foreground(scratch, &config))
+}
+
+fn status(pid: Pid, field: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .unwrap();
+    line.trim_start_matches(':')
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Waits until `done`, which an event of another process brings about.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !done() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_worker_has_no_privilege_left() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let server = start(&scratch, primary);
+    Client::new(primary).ask(primary, 1);
+    let worker = server.worker();
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    assert_eq!(
+        status(worker, "Uid"),
+        vec![nobody.uid.to_string(); 4].join(" ")
+    );
+    assert_eq!(
+        status(worker, "Gid"),
+        vec![nobody.gid.to_string(); 4].join(" ")
+    );
+    assert_eq!(status(worker, "Groups"), "");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(status(worker, set), "0000000000000000", "{set}");
+    }
+    assert_eq!(status(worker, "NoNewPrivs"), "1");
+    // No terminal of root's to type into.
+    assert_eq!(nix::unistd::getsid(Some(worker)), Ok(worker));
+    let root = format!("/proc/{worker}/root");
+    assert_ne!(fs::read_link(&root).unwrap(), Path::new("/"));
+    assert_eq!(
+        fs::read_dir(&root).map(Iterator::count).unwrap_or_default(),
+        0
+    );
+    server.stop();
+}
+
+/// A directory of root's would lead the worker out of its empty one, and a pipe keeps whoever reads it waiting.
+#[test]
+fn what_the_caller_left_open_stays_with_the_caller() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let config = scratch.write("conf", &configuration(primary));
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "exec \"$@\" 7< \"$0\" 9< \"$0/conf\""])
+        .arg(scratch.path(""))
+        .arg(scratch.program())
+        // As a shell's <(...) names a file.
+        .args(["-f", "-c", "/dev/fd/9", "-p"])
+        .arg(scratch.path("pid"));
+    let server = Server::start(&mut command);
+    for pid in [server.pid(), server.worker()] {
+        for number in fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
+            let open = fs::read_link(number.unwrap().path()).unwrap();
+            assert!(
+                open.as_path() != scratch.path("").as_path() && open != config,
+                "{pid} holds {}",
+                open.display()
+            );
+        }
+    }
+    server.stop();
+}
+
+#[test]
+fn signals_that_the_caller_blocked_or_ignored_work() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let config = scratch.write("conf", &configuration(primary));
+    let server = foreground(&scratch, &config);
+    let mut command = Command::new("env");
+    command
+        .args(["--block-signal", "--ignore-signal=CHLD"])
+        .arg(server.get_program())
+        .args(server.get_args());
+    let mut server = Server::start(&mut command);
+    assert_eq!(status(server.pid(), "SigBlk"), "0000000000000000");
+    kill(server.worker(), Signal::SIGKILL).unwrap();
+    let line = server.expect("the worker died");
+    assert!(line.contains("signal: 9"), "{line}");
+    server.expect("serving again");
+    server.stop();
+}
+
+#[test]
+fn the_process_id_file_names_the_monitor_and_goes_with_it() {
+    if !root() {
+        return;
+    }
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let scratch = Scratch::new();
+        let (primary, _) = addresses();
+        let mut server = start(&scratch, primary);
+        let worker = server.worker();
+        let pid = fs::read_to_string(scratch.path("pid")).unwrap();
+        assert_eq!(pid.trim(), server.pid().to_string());
+        for nothing in [Signal::SIGUSR1, Signal::SIGUSR2] {
+            server.signal(nothing);
+            kill(worker, nothing).unwrap();
+        }
+        // A terminal's Ctrl-C and `pkill` reach the worker too; it leaves the decision to the monitor.
+        for left_to_monitor in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+            kill(worker, left_to_monitor).unwrap();
+        }
+        Client::new(primary).ask(primary, 2);
+        assert_eq!(server.worker(), worker);
+        server.signal(signal);
+        assert!(server.wait().success());
+        assert!(!scratch.path("pid").exists());
+        assert!(kill(worker, None).is_err(), "the worker is gone");
+    }
+}
+
+/// 2,000 solicitations a second.
+const INTERVAL: Duration = Duration::from_micros(500);
+
+/// What is on its way at once: less than the buffers of the sockets hold, however late a busy machine lets anybody read.
+const WINDOW: u64 = 100;
+
+#[test]
+fn reload_loses_no_datagram() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut server = start(&scratch, primary);
+    let client = Client::new(primary);
+    let (done, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let sent = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut due = Instant::now();
+            let mut nonce = 0;
+            while !done.load(Ordering::Relaxed) {
+                if nonce - answered.load(Ordering::Relaxed) < WINDOW {
+                    client.solicit(primary, nonce, false);
+                    nonce += 1;
+                }
+                due += INTERVAL;
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
+            nonce
+        });
+        let receiver = scope.spawn(|| {
+            // The nonce that no solicitation of the sender carries ends the count.
+            while client.advertisement().nonce != u64::MAX {
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let mut last = server.worker();
+        for _ in 0..10 {
+            server.signal(Signal::SIGHUP);
+            server.expect("reloaded");
+            assert_ne!(server.worker(), last, "a new worker");
+            last = server.worker();
+        }
+        done.store(true, Ordering::Relaxed);
+        let sent = sender.join().unwrap();
+        // The same flow as all before it, so the same queue: it is answered last.
+        client.solicit(primary, u64::MAX, false);
+        receiver.join().unwrap();
+        sent
+    });
+    assert_eq!(answered.into_inner(), sent);
+    assert!(sent > 100, "the load ran through the reloads, {sent} sent");
+    server.stop();
+}
+
+#[test]
+fn a_bad_configuration_leaves_the_old_one_serving() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut server = start(&scratch, primary);
+    let worker = server.worker();
+    scratch.write("conf", "ServerBindAddress 127.0.0.0.1\nInterfaceMTU 100\n");
+    server.signal(Signal::SIGHUP);
+    server.expect("conf:1:19: error");
+    server.expect("conf:2:14: error");
+    server.expect("not reloaded");
+    assert_eq!(server.worker(), worker);
+    // An address that this host does not have, from a file that is good.
+    scratch.write("conf", &configuration(Ipv4Addr::new(192, 0, 2, 1)));
+    server.signal(Signal::SIGHUP);
+    let line = server.expect("not reloaded");
+    assert!(line.contains("bind 192.0.2.1:3544"), "{line}");
+    assert_eq!(server.worker(), worker);
+    fs::remove_file(scratch.path("conf")).unwrap();
+    server.signal(Signal::SIGHUP);
+    server.expect("not reloaded");
+    // Nobody writes to it, and the monitor must not wait for one who does.
+    nix::unistd::mkfifo(&scratch.path("conf"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    server.signal(Signal::SIGHUP);
+    server.expect("not reloaded");
+    Client::new(primary).ask(primary, 3);
+    server.stop();
+}
+
+#[test]
+fn reload_moves_to_other_addresses_and_keeps_those_that_stay() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, secondary) = addresses();
+    let (other, _) = addresses();
+    let mut server = start(&scratch, primary);
+    let client = Client::new(primary);
+    let config = format!("{}ServerBindAddress2 {other}\n", configuration(primary));
+    scratch.write("conf", &config.replace("Workers 2", "Workers 3"));
+    server.signal(Signal::SIGHUP);
+    server.expect("reloaded");
+    assert_eq!(client.ask(primary, 4).from, primary);
+    assert_eq!(client.ask(other, 5).from, other);
+    // Nobody is bound there any more: another may be.
+    drop(std::net::UdpSocket::bind((secondary, 3544)).unwrap());
+    server.stop();
+}
+
+#[test]
+fn a_dead_worker_is_replaced_at_once_and_then_with_growing_delay() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut server = start(&scratch, primary);
+    let client = Client::new(primary);
+    for words in [
+        "starting another at once",
+        "starting another in 1 s",
+        "starting another in 2 s",
+    ] {
+        let worker = server.worker();
+        kill(worker, Signal::SIGKILL).unwrap();
+        let line = server.expect("the worker died");
+        assert!(line.contains("signal: 9") && line.contains(words), "{line}");
+        // What arrives in between waits in the socket, which the monitor holds.
+        client.ask(primary, 6);
+        server.expect("serving again");
+        assert_ne!(server.worker(), worker);
+    }
+    server.stop();
+}
+
+#[test]
+fn a_program_that_is_gone_is_waited_for() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut server = start(&scratch, primary);
+    fs::remove_file(scratch.program()).unwrap();
+    server.signal(Signal::SIGHUP);
+    let line = server.expect("not reloaded, still serving");
+    assert!(
+        line.contains("execute") && line.contains("No such file"),
+        "{line}"
+    );
+    kill(server.worker(), Signal::SIGKILL).unwrap();
+    server.expect("no worker:");
+    server.signal(Signal::SIGHUP);
+    server.expect("not reloaded, and no worker serves");
+    // Copies it again.
+    scratch.program();
+    server.expect("serving again");
+    Client::new(primary).ask(primary, 7);
+    server.stop();
+}
+
+#[test]
+fn the_worker_does_not_outlive_its_monitor() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut server = start(&scratch, primary);
+    let worker = server.worker();
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    until("the worker ends", || kill(worker, None).is_err());
+    // A file that a killed server left behind does not keep the next one from starting.
+    assert!(scratch.path("pid").exists());
+    start(&scratch, primary).stop();
+}

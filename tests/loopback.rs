@@ -1,0 +1,139 @@
+//! `--local`, end to end, as an ordinary user: what somebody tries on one machine.
+#![forbid(unsafe_code)]
+#![cfg(test)] // Clippy lets test code panic where it says so.
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "an overflow in a test is a failed test"
+)]
+
+mod harness;
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use harness::{Client, Scratch, Server, addresses};
+
+/// The program as an ordinary user runs it, whoever runs the test.
+fn ordinary(scratch: &Scratch) -> Command {
+    let mut command = Command::new(scratch.program());
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    command
+}
+
+#[test]
+fn a_client_learns_its_mapped_address() {
+    let scratch = Scratch::new();
+    let (primary, secondary) = addresses();
+    let server = Server::start(ordinary(&scratch).arg("--local").arg(primary.to_string()));
+    let client = Client::new(primary);
+    for (address, nonce) in [(primary, 1), (secondary, 2)] {
+        let answer = client.ask(address, nonce);
+        assert_eq!(answer.from, address);
+        assert_eq!(answer.mapped, client.mapped());
+    }
+    let seen = server.stop();
+    assert_eq!(seen.len(), 2, "one line at start, one at stop: {seen:#?}");
+}
+
+#[test]
+fn a_cone_solicitation_is_answered_from_the_other_address() {
+    let scratch = Scratch::new();
+    let (primary, secondary) = addresses();
+    let server = Server::start(ordinary(&scratch).arg("--local").arg(primary.to_string()));
+    let client = Client::new(primary);
+    for (asked, answers) in [(primary, secondary), (secondary, primary)] {
+        client.solicit(asked, 3, true);
+        assert_eq!(client.advertisement().from, answers);
+    }
+    server.stop();
+}
+
+#[test]
+fn one_address_mode_serves_all_but_cone_solicitations() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let file = scratch.write("conf", "ServerBindAddress2 none\n");
+    let mut command = ordinary(&scratch);
+    let server = Server::start(
+        command
+            .arg("--local")
+            .arg("-c")
+            .arg(file)
+            .arg(primary.to_string()),
+    );
+    let client = Client::new(primary);
+    client.solicit(primary, 4, true);
+    // Answered in order: had the first been answered, its nonce would come first.
+    client.ask(primary, 5);
+    server.stop();
+}
+
+#[test]
+fn bubbles_pass_between_two_clients() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let server = Server::start(ordinary(&scratch).arg("--local").arg(primary.to_string()));
+    let (here, there) = (Client::new(primary), Client::new(primary));
+    let bubble = bubble(primary, &here, &there);
+    here.socket.send_to(&bubble, (primary, 3544)).unwrap();
+    let mut bytes = [0; 256];
+    let (len, from) = there.socket.recv_from(&mut bytes).unwrap();
+    assert_eq!(from, (primary, 3544).into());
+    let mapped = here.mapped();
+    let mut expected = vec![0, 0];
+    expected.extend((!mapped.port()).to_be_bytes());
+    expected.extend((!mapped.ip().to_bits()).to_be_bytes());
+    expected.extend(&bubble);
+    assert_eq!(bytes[..len], expected[..]);
+    server.stop();
+}
+
+/// A bubble from one client to another (RFC 4380 section 2.8), built without the code under test.
+fn bubble(server: std::net::Ipv4Addr, from: &Client, to: &Client) -> Vec<u8> {
+    let mut packet = vec![0x60, 0, 0, 0, 0, 0, 59, 0];
+    for client in [from, to] {
+        let mapped = client.mapped();
+        packet.extend([0x20, 1, 0, 0]);
+        packet.extend(server.octets());
+        packet.extend([0, 0]);
+        packet.extend((!mapped.port()).to_be_bytes());
+        packet.extend((!mapped.ip().to_bits()).to_be_bytes());
+    }
+    packet
+}
+
+/// The variable alone tells nothing: whoever starts a shell below systemd inherits it.
+#[test]
+fn lines_carry_their_priority_where_standard_error_is_the_journal() {
+    for (stream, first) in [
+        ("$(stat -Lc %d:%i /proc/self/fd/2)", "<6>serving"),
+        ("1:1", "["),
+    ] {
+        let scratch = Scratch::new();
+        let (primary, _) = addresses();
+        let mut command = Command::new("sh");
+        let script = format!("JOURNAL_STREAM={stream} exec \"$0\" \"$@\"");
+        command.arg("-c").arg(script).arg(scratch.program());
+        let mut server = Server::spawn(command.arg("--local").arg(primary.to_string()));
+        let line = server.expect("serving");
+        assert!(line.starts_with(first), "{stream}: {line}");
+        server.stop();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+#[test]
+fn siginfo_logs_a_line_of_counters() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut server = Server::start(ordinary(&scratch).arg("--local").arg(primary.to_string()));
+    Client::new(primary).ask(primary, 6);
+    let expected = "since start: sent 1 (router advertisement); since the last report: ";
+    for news in ["sent 1 (router advertisement)", "nothing"] {
+        server.signal(nix::sys::signal::Signal::SIGINFO);
+        server.expect(&format!("{expected}{news}"));
+    }
+    server.stop();
+}

@@ -1,0 +1,335 @@
+//! The mistakes that people make: a clear sentence each, the right exit code, nothing left behind.
+#![forbid(unsafe_code)]
+#![cfg(test)] // Clippy lets test code panic where it says so.
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "an overflow in a test is a failed test"
+)]
+
+mod harness;
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use harness::{Scratch, Server, addresses, may_run, output, root};
+
+/// Runs the program to its end and expects this exit code and these words on stderr.
+fn refused(scratch: &Scratch, arguments: &[&str], code: i32, words: &[&str]) -> String {
+    let mut command = Command::new(scratch.program());
+    expect(
+        command
+            .args(arguments)
+            .args(["-p".as_ref(), scratch.path("pid").as_os_str()]),
+        code,
+        words,
+        scratch,
+    )
+}
+
+fn expect(command: &mut Command, code: i32, words: &[&str], scratch: &Scratch) -> String {
+    let ended = output(command);
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(code), "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "no {word:?} in {stderr}");
+    }
+    assert!(!scratch.path("pid").exists(), "a process-id file is left");
+    stderr
+}
+
+fn config(scratch: &Scratch, text: &str) -> String {
+    scratch
+        .write("conf", text)
+        .into_os_string()
+        .into_string()
+        .unwrap()
+}
+
+fn loopback(primary: Ipv4Addr) -> String {
+    format!("ServerBindAddress {primary}\nAllowPrivateAddresses yes\n")
+}
+
+#[test]
+fn a_command_line_fault_exits_2() {
+    let scratch = Scratch::new();
+    for (arguments, words) in [
+        (&["--bogus"][..], "--bogus"),
+        (&["192.0.2.1", "192.0.2.2"], "192.0.2.2"),
+        (&["-c"], "-c"),
+        (&["--worker"], "--control"),
+    ] {
+        refused(&scratch, arguments, 2, &[words]);
+    }
+}
+
+#[test]
+fn help_and_version_exit_0() {
+    for (option, words) in [
+        ("-h", "--foreground"),
+        ("--help", "--foreground"),
+        ("-V", "BSD-2-Clause"),
+        ("--version", env!("CARGO_PKG_VERSION")),
+    ] {
+        let ended = output(Command::new(harness::PROGRAM).arg(option));
+        assert!(ended.status.success());
+        assert!(
+            String::from_utf8_lossy(&ended.stdout).contains(words),
+            "{option}"
+        );
+    }
+}
+
+#[test]
+fn every_fault_of_a_file_is_reported_in_one_run() {
+    let scratch = Scratch::new();
+    let file = config(
+        &scratch,
+        "ServerBindAddress 300.1.1.1\n\nInterfaceMTU 64\nBogus 1\n",
+    );
+    for check in [&["-n"][..], &[]] {
+        refused(
+            &scratch,
+            &[&["-c", &file], check].concat(),
+            1,
+            &["conf:1:19: error", "conf:3:14: error", "conf:4:1: warning"],
+        );
+    }
+}
+
+#[test]
+fn a_good_file_is_checked_in_silence() {
+    let scratch = Scratch::new();
+    let file = config(&scratch, "ServerBindAddress 192.0.2.1\n");
+    let said = refused(&scratch, &["-n", "-c", &file], 0, &[]);
+    assert_eq!(said, "");
+}
+
+#[test]
+fn a_missing_or_unreadable_file_is_named() {
+    let scratch = Scratch::new();
+    let missing = scratch
+        .path("missing")
+        .into_os_string()
+        .into_string()
+        .unwrap();
+    refused(
+        &scratch,
+        &["-c", &missing],
+        1,
+        &["open", &missing, "o such file"],
+    );
+    let directory = scratch.path("").into_os_string().into_string().unwrap();
+    refused(&scratch, &["-c", &directory], 1, &[&directory, "directory"]);
+    if !root() {
+        return;
+    }
+    let secret = config(&scratch, "ServerBindAddress 192.0.2.1\n");
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o000)).unwrap();
+    let mut command = Command::new(scratch.program());
+    expect(
+        command.args(["-n", "-c", &secret]).uid(65534),
+        1,
+        &[&secret, "not permitted"],
+        &scratch,
+    );
+}
+
+#[test]
+fn no_address_at_all() {
+    let scratch = Scratch::new();
+    let file = config(&scratch, "# nothing\n");
+    refused(&scratch, &["-c", &file], 1, &["ServerBindAddress", &file]);
+}
+
+#[test]
+fn without_root_it_says_what_is_missing() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let file = config(&scratch, &loopback(primary));
+    let mut command = Command::new(scratch.program());
+    command
+        .args(["-f", "-c", &file])
+        .arg("-p")
+        .arg(scratch.path("pid"));
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    expect(
+        &mut command,
+        1,
+        &["root", "CAP_NET_RAW", "--local"],
+        &scratch,
+    );
+}
+
+#[test]
+fn a_process_id_file_that_cannot_be_written() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut command = Command::new(scratch.program());
+    command.args([
+        "--local",
+        "-p",
+        "/no/such/directory/pid",
+        &primary.to_string(),
+    ]);
+    let words = ["open /no/such/directory/pid: No such file", "--pidfile"];
+    expect(&mut command, 1, &words, &scratch);
+}
+
+#[test]
+fn an_address_that_this_host_does_not_have() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    for extra in [&["-f"][..], &[]] {
+        let file = config(&scratch, "ServerBindAddress 192.0.2.1\n");
+        let arguments = [&["-c", &file], extra].concat();
+        refused(
+            &scratch,
+            &arguments,
+            1,
+            &["bind 192.0.2.1:3544: address not assigned to this host"],
+        );
+    }
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, secondary) = addresses();
+    let _taken = UdpSocket::bind((secondary, 3544)).unwrap();
+    let file = config(&scratch, &loopback(primary));
+    let words = format!("bind {secondary}:3544: ");
+    refused(&scratch, &["-c", &file], 1, &[&words, "in use"]);
+}
+
+#[test]
+fn a_user_that_does_not_exist_or_is_root() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let file = config(&scratch, &loopback(primary));
+    refused(
+        &scratch,
+        &["-c", &file, "-u", "no-such-user"],
+        1,
+        &["no-such-user", "no such user"],
+    );
+    refused(
+        &scratch,
+        &["-c", &file, "-u", "root"],
+        1,
+        &["does not serve as root"],
+    );
+    refused(
+        &scratch,
+        &["-c", &file, "-u", "0"],
+        1,
+        &["does not serve as root"],
+    );
+}
+
+#[test]
+fn an_empty_directory_that_is_not_empty() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let file = config(&scratch, &loopback(primary));
+    let jail = scratch.path("").into_os_string().into_string().unwrap();
+    refused(&scratch, &["-c", &file, "-t", &jail], 1, &[&jail]);
+    refused(
+        &scratch,
+        &["-c", &file, "-t", "/no/such/directory"],
+        1,
+        &["/no/such/directory"],
+    );
+}
+
+#[test]
+fn a_limit_of_open_files() {
+    if !root() || !may_run(Path::new("/usr/bin/prlimit").exists(), "needs prlimit(1)") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let file = config(&scratch, &loopback(primary));
+    for limit in [6, 8, 10, 12, 14] {
+        let mut command = Command::new("prlimit");
+        command
+            .arg(format!("--nofile={limit}"))
+            .arg(scratch.program())
+            .args(["-c", &file, "-p"])
+            .arg(scratch.path("pid"));
+        let said = expect(&mut command, 1, &[": too many open files"], &scratch);
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+/// The crates beneath the worker panic where they cannot start their threads.
+#[test]
+fn a_worker_that_panics_says_why() {
+    if !root() || !may_run(Path::new("/usr/bin/prlimit").exists(), "needs prlimit(1)") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let file = config(&scratch, &loopback(primary));
+    let mut command = Command::new("prlimit");
+    command
+        .arg("--nproc=0")
+        .arg(scratch.program())
+        .args(["-c", &file, "-p"])
+        .arg(scratch.path("pid"));
+    let words = ["the worker panicked at", "cannot spawn"];
+    expect(&mut command, 1, &words, &scratch);
+}
+
+#[test]
+fn nobody_reads_the_faults() {
+    let scratch = Scratch::new();
+    let file = config(&scratch, "InterfaceMTU 64\n");
+    let (_, writer) = std::io::pipe().unwrap();
+    let mut command = Command::new(scratch.program());
+    let status = command.args(["-n", "-c", &file]).stderr(writer).status();
+    assert_eq!(status.unwrap().code(), Some(1));
+}
+
+#[test]
+fn two_servers_on_one_process_id_file() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let file = config(&scratch, &loopback(primary));
+    let pid = scratch.path("pid");
+    let mut command = Command::new(scratch.program());
+    let server = Server::start(command.args(["-f", "-c", &file, "-p"]).arg(&pid));
+    let (other, _) = addresses();
+    let second = output(
+        Command::new(scratch.program())
+            .args(["-c", &file, "-p"])
+            .arg(&pid)
+            .arg(other.to_string()),
+    );
+    let words = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{words}");
+    assert!(
+        words.contains(&format!("process {}", server.pid())),
+        "{words}"
+    );
+    assert!(pid.exists(), "the first server's file stays");
+    server.stop();
+}
