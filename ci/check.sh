@@ -1,0 +1,96 @@
+#!/bin/sh
+# Everything that can be said of the tree without running its tests. Stops at the first step that fails, and names it.
+# shellcheck source=ci/lib.sh
+. "$(dirname -- "$0")/lib.sh"
+
+main() {
+    check 'Debian packages' packages g++ git mandoc shellcheck
+    check 'format' format
+    check 'clippy' clippy
+    check 'clippy, one datagram a call' clippy --features plain-udp
+    check 'clippy, fuzz targets' cargo clippy --manifest-path tests/fuzz/Cargo.toml --locked -- -D warnings
+    check 'documentation' documentation
+    check 'no unsafe code outside platform' forbidden
+    check 'shell scripts' scripts
+    check 'manual pages' pages
+    check 'sample configurations' samples
+    check 'README' readme
+    check 'cargo-deny' crate cargo-deny 0.20.2
+    check 'licenses and origin of the dependencies' deny licenses bans sources
+    check 'advisories' advisories
+}
+
+format() {
+    cargo fmt --all --check
+    cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
+}
+
+clippy() {
+    cargo clippy --workspace --all-targets --locked "$@" -- -D warnings
+}
+
+# Private items too, and links to them: this is a program, and who reads its documentation is about to change it.
+documentation() {
+    RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items --locked
+}
+
+# What forbids it at its root has the compiler look for it.
+forbidden() {
+    for root in src/lib.rs src/main.rs src/bin/*.rs; do
+        if ! grep -Fqx '#![forbid(unsafe_code)]' "$root"; then
+            echo "$root: lacks #![forbid(unsafe_code)]"
+            return 1
+        fi
+    done
+    ! grep -Ern --include='*.rs' '(^|[^_[:alnum:]])unsafe *(\{|fn|impl|extern|trait)' src tests
+}
+
+scripts() {
+    for script in ci/*.sh; do
+        sh -n "$script"
+    done
+    bash -n .ci/run
+    if ! command -v shellcheck >/dev/null; then
+        skip 'shell scripts' 'no shellcheck'
+        return
+    fi
+    shellcheck --external-sources ci/*.sh .ci/run
+}
+
+pages() {
+    if ! command -v mandoc >/dev/null; then
+        skip 'manual pages' 'no mandoc'
+        return
+    fi
+    # Which other manuals this machine has is not the page's affair.
+    ! mandoc -T lint man/*.[58] 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db lacks'
+}
+
+samples() {
+    for sample in etc/*.sample; do
+        cargo run --quiet --locked --bin miredo-server -- -n -c "$sample"
+    done
+}
+
+# The two commands that a new user is told, and every file that it points to.
+readme() {
+    grep -Fqx 'cargo run --release -- --local' README.md
+    grep -Fqx 'ci/test.sh' README.md
+    grep -o ']([^):#]*)' README.md | tr -d '[]()' | xargs ls -d
+}
+
+deny() {
+    "$tools/bin/cargo-deny" --locked check --hide-inclusion-graph "$@"
+}
+
+# The advisories are a git repository on a host of their own. That it is out of reach is no fault of the tree, and
+# says nothing about the tree either.
+advisories() {
+    if ! "$tools/bin/cargo-deny" --locked fetch db; then
+        echo 'SKIPPED: advisories: https://github.com/RustSec/advisory-db is out of reach; NOT CHECKED'
+        return
+    fi
+    "$tools/bin/cargo-deny" --locked --offline check advisories
+}
+
+main

@@ -1,0 +1,26 @@
+#!/bin/sh
+# usage: ci/fuzz.sh [seconds for each target]
+# What the fuzzer finds stays out of tests/fuzz/corpus: move there what deserves to be replayed for ever.
+# shellcheck source=ci/lib.sh
+. "$(dirname -- "$0")/lib.sh"
+
+seconds=${1:-60}
+
+main() {
+    check 'cargo-fuzz' crate cargo-fuzz 0.13.2
+    for target in tests/fuzz/fuzz_targets/*.rs; do
+        target=$(basename "$target" .rs)
+        check "fuzz $target for $seconds s" fuzz "$target"
+    done
+}
+
+# Without a sanitizer: the code under test forbids unsafe code, so there is nothing for one to find, and a stable
+# toolchain will do.
+fuzz() {
+    found=tests/fuzz/artifacts/found-$1
+    mkdir -p "$found"
+    "$tools/bin/cargo-fuzz" run --fuzz-dir tests/fuzz --sanitizer none "$1" "$found" "tests/fuzz/corpus/$1" -- \
+        "-max_total_time=$seconds" -timeout=5 -rss_limit_mb=1024
+}
+
+main
