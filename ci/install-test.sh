@@ -1,0 +1,171 @@
+#!/bin/sh
+# What make install installs: with two makes, for each system, what its packing list says; paths as they were set, in the
+# program, the pages and the scripts; a configuration left alone; and a server that finds its files, started without options.
+# shellcheck source=ci/lib.sh
+. "$(dirname -- "$0")/lib.sh"
+
+# None of it a default of any system.
+settings() {
+    prefix=$scratch/p
+    echo "PREFIX=$prefix SYSCONFDIR=$prefix/conf LOCALSTATEDIR=$prefix/var EMPTYDIR=$prefix/var/nothing RUNUSER=daemon"
+}
+
+main() {
+    check 'Debian packages' packages bmake fish iproute2 procps zsh
+    check 'build' make all
+    for make in make bmake; do
+        for system in Linux FreeBSD OpenBSD NetBSD Darwin; do
+            check "$make install, list of $system" lists "$make" "$system"
+        done
+        check "$make install and uninstall, configuration" configuration "$make"
+    done
+    check 'not with what was built for other directories' refusal
+    # shellcheck disable=SC2046 # words
+    check 'build anew and install' make install $(settings)
+    check 'paths' paths
+    check 'completions' completions
+    run 'the installed server, without options' serves
+}
+
+lists() {
+    has "$1" || return 0
+    rm -rf "$scratch/d"
+    # The program is this machine's whatever the system.
+    # shellcheck disable=SC2046 # words
+    "$1" install "DESTDIR=$scratch/d" "SYSTEM=$2" $(built_like "$2")
+    (cd "$scratch/d" && find . -type f | sed 's|^\.||' | LC_ALL=C sort) >"$scratch/found"
+    packing_list "$2" | LC_ALL=C sort | diff - "$scratch/found"
+}
+
+# The directories that the program of this test was built for, so that it is not built anew for each system.
+built_like() {
+    [ "$1" = Linux ] || echo 'SYSCONFDIR=/etc SAMPLEDIR=/samples'
+}
+
+packing_list() {
+    case $1 in
+        Linux)
+            common /usr/local /usr/local/share/man
+            echo /etc/miredo/miredo-server.conf.sample
+            echo /usr/local/lib/systemd/system/miredo-server.service
+            echo /usr/local/lib/systemd/system/miredo-server-unprivileged.service
+            ;;
+        Darwin)
+            common /usr/local /usr/local/share/man
+            echo /samples/miredo-server.conf.sample
+            echo /Library/LaunchDaemons/miredo-server.plist
+            ;;
+        *)
+            echo /samples/miredo-server.conf.sample
+            port "$1" | grep -v '\.sample$'
+            ;;
+    esac
+}
+
+common() {
+    for program in miredo-server teredo-probe; do
+        echo "$1/sbin/$program"
+        echo "$2/man8/$program.8"
+    done
+    echo "$2/man5/miredo-server.conf.5"
+    echo "$1/share/bash-completion/completions/miredo-server"
+    echo "$1/share/fish/vendor_completions.d/miredo-server.fish"
+    echo "$1/share/zsh/site-functions/_miredo-server"
+}
+
+# The packing list of a port, in absolute paths; what its tree adds by itself is added, what it makes is not.
+port() {
+    case $1 in
+        FreeBSD)
+            sed -e 's/^@sample //' -e 's/\.gz$//' -e 's|^|/usr/local/|' etc/ports/freebsd/pkg-plist
+            echo /usr/local/etc/rc.d/miredo_server
+            ;;
+        OpenBSD)
+            sed -n -e '/pkg-readmes/d' -e 's/^@man //' -e 's/^@bin //' -e '/\/$/d' -e '/^@/d' -e 's|^|/usr/local/|p' \
+                etc/ports/openbsd/pkg/PLIST
+            echo /etc/rc.d/miredo_server
+            ;;
+        NetBSD)
+            sed -n -e '/^@/d' -e 's|^|/usr/pkg/|p' etc/ports/pkgsrc/PLIST
+            echo /etc/rc.d/miredo_server
+            ;;
+    esac
+}
+
+configuration() {
+    has "$1" || return 0
+    rm -rf "$scratch/d"
+    mkdir -p "$scratch/d/etc/miredo"
+    echo 'ServerBindAddress 192.0.2.77' >"$scratch/d/etc/miredo/miredo-server.conf"
+    cp "$scratch/d/etc/miredo/miredo-server.conf" "$scratch/mine"
+    # A second time, over what is there.
+    "$1" install "DESTDIR=$scratch/d"
+    "$1" install "DESTDIR=$scratch/d"
+    cmp "$scratch/mine" "$scratch/d/etc/miredo/miredo-server.conf"
+    "$1" uninstall "DESTDIR=$scratch/d"
+    [ "$(find "$scratch/d" -type f)" = "$scratch/d/etc/miredo/miredo-server.conf" ]
+    cmp "$scratch/mine" "$scratch/d/etc/miredo/miredo-server.conf"
+}
+
+# Packages say which program they built. Everybody else's is built anew.
+refusal() {
+    if make install "DESTDIR=$scratch/d" SYSCONFDIR=/elsewhere "BUILT=${CARGO_TARGET_DIR:-target}/release"; then return 1; fi
+    [ ! -e "$scratch/d/elsewhere" ]
+}
+
+paths() {
+    # shellcheck disable=SC2046
+    for file in $(make -s list $(settings)); do
+        if grep -I -n -e '@[A-Z]*@' -e '/etc/miredo/miredo-server\.conf' -e '/var/run/miredo' -e '/var/empty' "$file" |
+            grep -v -e "$prefix/conf/miredo" -e "$prefix/var"; then
+            echo "$file: has other paths than those set"
+            return 1
+        fi
+    done
+    grep -q "$prefix/var/nothing" "$prefix/share/man/man8/miredo-server.8"
+}
+
+completions() {
+    bash -n "$prefix/share/bash-completion/completions/miredo-server"
+    ! has zsh || zsh -n "$prefix/share/zsh/site-functions/_miredo-server"
+    ! has fish || fish -n "$prefix/share/fish/vendor_completions.d/miredo-server.fish"
+}
+
+serves() {
+    if [ "$(id -u)" -ne 0 ]; then
+        skip "$name" 'not root'
+        return
+    fi
+    # Everybody has to be able to come by: the worker, and whoever looks for the directory of the worker.
+    chmod 755 "$scratch"
+    mkdir -p "$prefix/var/run" "$prefix/var/nothing"
+    cp "$prefix/conf/miredo/miredo-server.conf.sample" "$prefix/conf/miredo/miredo-server.conf"
+    # A network of its own, and the server ends with it.
+    # shellcheck disable=SC2016 # for that shell to expand
+    unshare --net --pid --fork --kill-child --mount-proc sh -eu -c '
+        ip link set lo up
+        ip address add 192.0.2.1/32 dev lo
+        ip address add 192.0.2.2/32 dev lo
+        "$1/sbin/miredo-server"
+        monitor=$(cat "$1/var/run/miredo-server.pid")
+        worker=$(pgrep --parent "$monitor")
+        [ "$(ps -o user= -p "$worker")" = daemon ]
+        [ "$(readlink "/proc/$worker/root")" = "$1/var/nothing" ]
+        "$1/sbin/teredo-probe" 192.0.2.1
+        kill "$monitor"
+        while kill -0 "$monitor" 2>/dev/null; do sleep 0.1; done
+        [ ! -e "$1/var/run/miredo-server.pid" ]
+    ' sh "$prefix"
+}
+
+has() {
+    command -v "$1" >/dev/null || {
+        skip "$name" "no $1"
+        return 1
+    }
+}
+
+scratch=$(mktemp -d)
+prefix=$scratch/p
+trap 'rm -rf "$log" "$scratch"' EXIT
+main

@@ -1,0 +1,159 @@
+#!/bin/sh
+# Builds, installs and uninstalls: what the Makefile has no portable words for. Called as "sh etc/install.sh VERB" from
+# the top of the tree; settings come by environment, each with a default that depends on the system.
+set -eu
+
+main() {
+    settings
+    case ${1-} in
+        build) build ;;
+        install) install_all ;;
+        uninstall) uninstall_all ;;
+        list) files | while read -r _ _ target; do echo "$target"; done ;;
+        *)
+            echo "usage: sh etc/install.sh build | install | uninstall | list" >&2
+            exit 2
+            ;;
+    esac
+}
+
+# An empty setting counts as none, so that the Makefile can hand on all of them.
+settings() {
+    : "${SYSTEM:=$(uname -s)}"
+    case $SYSTEM in
+        FreeBSD | DragonFly)
+            : "${PREFIX:=/usr/local}" "${SYSCONFDIR:=$PREFIX/etc}"
+            : "${SERVICEDIR:=$PREFIX/etc/rc.d}"
+            ;;
+        OpenBSD)
+            : "${PREFIX:=/usr/local}" "${SYSCONFDIR:=/etc}" "${MANDIR:=$PREFIX/man}"
+            : "${SERVICEDIR:=/etc/rc.d}" "${SAMPLEDIR:=$PREFIX/share/examples/miredo-server}"
+            ;;
+        NetBSD)
+            : "${PREFIX:=/usr/pkg}" "${SYSCONFDIR:=$PREFIX/etc}" "${MANDIR:=$PREFIX/man}"
+            : "${SERVICEDIR:=/etc/rc.d}" "${SAMPLEDIR:=$PREFIX/share/examples/miredo-server}"
+            # The directory of that name elsewhere does not exist there.
+            : "${EMPTYDIR:=${LOCALSTATEDIR:-/var}/chroot/miredo-server}"
+            ;;
+        Darwin)
+            : "${PREFIX:=/usr/local}" "${SYSCONFDIR:=$PREFIX/etc}"
+            : "${SERVICEDIR:=/Library/LaunchDaemons}"
+            ;;
+        *)
+            : "${PREFIX:=/usr/local}" "${SYSCONFDIR:=/etc}"
+            : "${SERVICEDIR:=$PREFIX/lib/systemd/system}"
+            ;;
+    esac
+    : "${LOCALSTATEDIR:=/var}" "${RUNUSER:=nobody}" "${DESTDIR:=}"
+    : "${EMPTYDIR:=/var/empty}" "${RUNDIR:=$LOCALSTATEDIR/run}"
+    : "${SBINDIR:=$PREFIX/sbin}" "${MANDIR:=$PREFIX/share/man}" "${SAMPLEDIR:=$SYSCONFDIR/miredo}"
+    given=${BUILT-}
+    : "${BUILT:=${CARGO_TARGET_DIR:-target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release}"
+    : "${CARGO:=cargo}"
+    config=$SYSCONFDIR/miredo/miredo-server.conf
+    pidfile=$RUNDIR/miredo-server.pid
+}
+
+build() {
+    MIREDO_CONFIG_FILE=$config MIREDO_PID_FILE=$pidfile MIREDO_USER=$RUNUSER MIREDO_EMPTY_DIR=$EMPTYDIR \
+        "$CARGO" build --release --locked --bins
+}
+
+# What is installed, a line each: mode, source, target. Every program has a page in section 8.
+files() {
+    for page in man/*.8; do
+        program=$(basename "$page" .8)
+        echo "755 $BUILT/$program $SBINDIR/$program"
+        echo "644 $page $MANDIR/man8/$program.8"
+    done
+    for page in man/*.5; do
+        echo "644 $page $MANDIR/man5/$(basename "$page")"
+    done
+    # Never the configuration itself: that is the administrator's.
+    echo "644 etc/miredo-server.conf.sample $SAMPLEDIR/miredo-server.conf.sample"
+    echo "644 etc/completions/miredo-server.bash $PREFIX/share/bash-completion/completions/miredo-server"
+    echo "644 etc/completions/_miredo-server $PREFIX/share/zsh/site-functions/_miredo-server"
+    echo "644 etc/completions/miredo-server.fish $PREFIX/share/fish/vendor_completions.d/miredo-server.fish"
+    service
+}
+
+service() {
+    # For packages that bring their own.
+    [ "$SERVICEDIR" != none ] || return 0
+    case $SYSTEM in
+        FreeBSD | DragonFly) echo "755 etc/rc.d/freebsd $SERVICEDIR/miredo_server" ;;
+        OpenBSD) echo "755 etc/rc.d/openbsd $SERVICEDIR/miredo_server" ;;
+        NetBSD) echo "755 etc/rc.d/netbsd $SERVICEDIR/miredo_server" ;;
+        Darwin) echo "644 etc/launchd/miredo-server.plist $SERVICEDIR/miredo-server.plist" ;;
+        Linux)
+            echo "644 etc/systemd/miredo-server.service $SERVICEDIR/miredo-server.service"
+            echo "644 etc/systemd/miredo-server-unprivileged.service $SERVICEDIR/miredo-server-unprivileged.service"
+            ;;
+    esac
+}
+
+install_all() {
+    built_for_here || build_for_here
+    files | while read -r mode source target; do
+        put "$mode" "$source" "$DESTDIR$target"
+    done
+}
+
+# A program that was built with other directories than it is installed with would not find its configuration.
+built_for_here() {
+    [ -x "$BUILT/miredo-server" ] || return 1
+    # One for another machine cannot be asked.
+    help=$("$BUILT/miredo-server" --help 2>/dev/null) || return 0
+    for setting in "$config" "$pidfile" "$RUNUSER"; do
+        case $help in
+            *[!A-Za-z0-9/._-]"$setting]"*) ;;
+            *) return 1 ;;
+        esac
+    done
+}
+
+build_for_here() {
+    if [ -n "$given" ]; then
+        echo "$given/miredo-server: not there, or not built with $config, $pidfile and $RUNUSER as its defaults" >&2
+        exit 1
+    fi
+    build
+}
+
+put() {
+    mkdir -p "$(dirname "$3")"
+    # Moved into place, so that a program that runs is not written into.
+    case $2 in
+        "$BUILT"/*) cp "$2" "$3.new" ;;
+        *) substituted "$2" >"$3.new" ;;
+    esac
+    chmod "$1" "$3.new"
+    mv -f "$3.new" "$3"
+    echo "$3"
+}
+
+# Scripts name the settings, since no default of theirs fits all systems. Pages and completions have the defaults of the
+# program, so that they can be read as they are.
+substituted() {
+    case $1 in
+        etc/rc.d/* | etc/systemd/* | etc/launchd/*)
+            sed -e "s|@SBINDIR@|$SBINDIR|g" -e "s|@SYSCONFDIR@|$SYSCONFDIR|g" -e "s|@RUNDIR@|$RUNDIR|g" \
+                -e "s|@LOCALSTATEDIR@|$LOCALSTATEDIR|g" -e "s|@RUNUSER@|$RUNUSER|g" "$1"
+            ;;
+        *)
+            sed -e "s|/etc/miredo/miredo-server\\.conf|$config|g" -e "s|/var/run/miredo-server\\.pid|$pidfile|g" \
+                -e "s|/var/empty|$EMPTYDIR|g" -e "s|\\[default: nobody\\]|[default: $RUNUSER]|g" \
+                -e "s|^\\.Dq nobody|.Dq $RUNUSER|" "$1"
+            ;;
+    esac
+}
+
+# The configuration and whatever else was not installed stays, and so do directories that are not empty.
+uninstall_all() {
+    files | while read -r _ _ target; do
+        rm -f "$DESTDIR$target"
+    done
+    rmdir "$DESTDIR$SAMPLEDIR" 2>/dev/null || :
+}
+
+main "$@"
