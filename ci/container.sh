@@ -1,0 +1,32 @@
+# shellcheck shell=sh disable=SC2154 # name is set by lib.sh, scratch by who sources this
+# For scripts of this directory to source, after lib.sh: this machine's own system, booted by systemd in a container.
+# What it writes goes to memory; its network is its own and reaches nothing.
+
+# container PREPARE SCRIPT: boots and runs SCRIPT, a file, as a service; passes or fails as that does. PREPARE is a command
+# that runs before, with the root directory of the container in $machine.
+container() {
+    if [ "$(id -u)" -ne 0 ]; then
+        skip "$name" 'not root'
+        return
+    fi
+    mkdir -p "$scratch/memory" "$scratch/machine"
+    # A mount namespace of its own: nothing is left mounted, whatever happens.
+    # shellcheck disable=SC2016 # for that shell to expand
+    unshare --mount --propagation private sh -eu -c '
+        memory=$1/memory machine=$1/machine
+        mount -t tmpfs tmpfs "$memory"
+        mkdir "$memory/upper" "$memory/work"
+        mount -t overlay -o "lowerdir=/,upperdir=$memory/upper,workdir=$memory/work" overlay "$machine" || exit 77
+        eval "$2"
+        cp "$3" "$machine/root/container-script.sh"
+        cp ci/container.service "$machine/etc/systemd/system/"
+        exec systemd-nspawn --quiet --directory="$machine" --register=no --keep-unit --private-network \
+            --link-journal=no --console=read-only --boot \
+            systemd.unit=container.service systemd.show_status=no systemd.log_level=err
+    ' sh "$scratch" "$1" "$2" || status=$?
+    case ${status:-0} in
+        0) ;;
+        77) skip "$name" 'no overlay file system can be had on top of /' ;;
+        *) return 1 ;;
+    esac
+}

@@ -1,0 +1,123 @@
+#!/bin/sh
+# Within a container that ci/services.sh boots: starts, reloads and stops the server as an administrator does.
+set -eu
+
+configuration=/etc/miredo/miredo-server.conf
+sample=$configuration.sample
+[ -e "$sample" ] || sample=/usr/share/doc/miredo-server-rs/examples/miredo-server.conf.sample
+
+main() {
+    ip link set lo up
+    ip address replace 192.0.2.1/32 dev lo
+    ip address replace 192.0.2.2/32 dev lo
+    cp "$sample" "$configuration"
+    for unit in miredo-server miredo-server-unprivileged; do
+        starts "$unit"
+        confined "$unit"
+        reloads "$unit"
+        refuses_nonsense "$unit"
+        comes_back "$unit"
+        stops "$unit"
+        says_what_is_wrong "$unit"
+        echo "ok: $unit"
+    done
+}
+
+starts() {
+    systemctl start "$1" || failed "$1" 'does not start'
+    # With the command's return it serves: both sockets are there at once.
+    for address in 192.0.2.1 192.0.2.2; do
+        ss -Hlun "src $address:3544" | grep -q . || failed "$1" "not bound to $address when started"
+    done
+    monitor=$(systemctl show --property=MainPID --value "$1")
+    [ "$monitor" = "$(cat /run/miredo-server/miredo-server.pid)" ] || failed "$1" 'another main process than the monitor'
+    [ -n "$(worker)" ] || failed "$1" 'no worker'
+}
+
+# The worker, and without root the monitor too, is nobody special.
+confined() {
+    worker=$(worker)
+    for line in 'CapPrm:.0*' 'CapEff:.0*' 'CapAmb:.0*' 'NoNewPrivs:.1' 'Seccomp:.2'; do
+        grep -qx "$line" "/proc/$worker/status" || failed "$1" "worker: not $line"
+    done
+    ! grep -q '^[UG]id:.*\<0\>' "/proc/$worker/status" || failed "$1" 'the worker is root'
+    case $1 in
+        *-unprivileged)
+            ! grep -q '^[UG]id:.*\<0\>' "/proc/$monitor/status" || failed "$1" 'the monitor is root'
+            ;;
+        *)
+            # The directory has no entry but itself.
+            [ "$(readlink "/proc/$worker/root")" = /run/miredo-server/empty ] || failed "$1" 'not in its empty directory'
+            ;;
+    esac
+}
+
+reloads() {
+    before=$(worker)
+    systemctl reload "$1" || failed "$1" 'does not reload'
+    await 'a new worker' another_worker
+    [ "$monitor" = "$(systemctl show --property=MainPID --value "$1")" ] || failed "$1" 'another monitor after a reload'
+    journalctl --quiet --unit="$1" --grep='configuration reloaded' | grep -q . || failed "$1" 'the reload is not logged'
+}
+
+refuses_nonsense() {
+    before=$(worker)
+    echo 'InterfaceMTU 1' >>"$configuration"
+    ! systemctl reload "$1" || failed "$1" 'reloads nonsense'
+    journalctl --quiet --unit="$1" --grep='InterfaceMTU' | grep -q . || failed "$1" 'the fault is not logged'
+    [ "$before" = "$(worker)" ] || failed "$1" 'another worker after a refused reload'
+    cp "$sample" "$configuration"
+}
+
+comes_back() {
+    kill -KILL "$monitor"
+    await 'a new monitor' another_monitor "$1"
+}
+
+stops() {
+    systemctl stop "$1" || failed "$1" 'does not stop'
+    [ "$(systemctl show --property=Result --value "$1")" = success ] || failed "$1" 'does not stop well'
+    [ ! -e /run/miredo-server ] || failed "$1" 'leaves its directory'
+    ! ss -Hlun 'sport 3544' | grep -q . || failed "$1" 'leaves sockets'
+}
+
+says_what_is_wrong() {
+    ip address del 192.0.2.2/32 dev lo
+    ! systemctl start "$1" 2>/dev/null || failed "$1" 'starts without its address'
+    journalctl --quiet --unit="$1" --grep='bind 192.0.2.2:3544' | grep -q . || failed "$1" 'does not say what is wrong'
+    systemctl stop "$1"
+    ip address replace 192.0.2.2/32 dev lo
+}
+
+worker() {
+    pgrep --parent "$monitor" --full -- ' --worker '
+}
+
+another_worker() {
+    now=$(worker) && [ "$(echo "$now" | wc -l)" -eq 1 ] && [ "$now" != "$before" ]
+}
+
+another_monitor() {
+    now=$(systemctl show --property=MainPID --value "$1")
+    [ "$(systemctl is-active "$1")" = active ] && [ "$now" -ne 0 ] && [ "$now" -ne "$monitor" ]
+}
+
+# await WHAT COMMAND...: systemctl has no word for when a signal has been acted upon.
+await() {
+    what=$1
+    shift
+    for _ in $(seq 100); do
+        ! "$@" || return 0
+        sleep 0.1
+    done
+    failed "$what" 'does not come'
+}
+
+failed() {
+    systemctl status --no-pager --full "$1" || :
+    journalctl --no-pager --unit="$1" || :
+    echo "FAILED: $1: $2"
+    exit 1
+}
+
+main

@@ -1,0 +1,76 @@
+#!/bin/sh
+# What can be said of the service scripts here: all of them by their shells and parsers, systemd's by systemd itself,
+# which boots in a container with a network of its own and starts, reloads and stops the server.
+# shellcheck source=ci/lib.sh
+. "$(dirname -- "$0")/lib.sh"
+# shellcheck source=ci/container.sh
+. ci/container.sh
+
+main() {
+    check 'Debian packages' packages bsdutils dash iproute2 logrotate mksh python3 shellcheck systemd systemd-container
+    check 'rc.d of FreeBSD and NetBSD' with dash scripts dash sh etc/rc.d/freebsd etc/rc.d/netbsd
+    check 'rc.d of OpenBSD' with mksh scripts mksh ksh etc/rc.d/openbsd
+    check 'launchd' with python3 plist
+    check 'logrotate' with logrotate rotation
+    check 'build' sh etc/install.sh build
+    check 'systemd units' with systemd-analyze units
+    check 'systemd exposure' with systemd-analyze exposure
+    run 'systemd start, reload, stop' with systemd-nspawn boot
+}
+
+# with PROGRAM COMMAND...: only where there is such a program.
+with() {
+    if ! command -v "$1" >/dev/null; then
+        skip "$name" "no $1"
+        return
+    fi
+    shift
+    "$@"
+}
+
+# What rc.subr defines, and what it reads: SC1091, SC2034, SC2154. Defaults and flags in its own style: SC2086, SC2223.
+scripts() {
+    shell=$1 dialect=$2
+    shift 2
+    for script; do
+        "$shell" -n "$script"
+        shellcheck --shell="$dialect" --exclude=SC1091,SC2034,SC2154,SC2086,SC2223 "$script"
+    done
+}
+
+plist() {
+    python3 -c 'import plistlib, sys; assert plistlib.load(open(sys.argv[1], "rb"))["Label"] == "miredo-server"' \
+        etc/launchd/miredo-server.plist
+}
+
+# With -d it only says what it would do, its errors too, and returns 0.
+rotation() {
+    sed 's|@LOCALSTATEDIR@|/var|g' etc/logrotate/miredo-server >"$scratch/logrotate"
+    logrotate -d "$scratch/logrotate" >"$scratch/said" 2>&1
+    cat "$scratch/said"
+    if grep -qi '^error' "$scratch/said"; then return 1; fi
+}
+
+# Installed to where nothing else is, so that the program is where the units say.
+units() {
+    PREFIX=$scratch SAMPLEDIR=$scratch sh etc/install.sh install >/dev/null
+    systemd-analyze verify --man=no "$scratch"/lib/systemd/system/*.service
+}
+
+# What systemd thinks of a service that a fault of the server has handed to somebody: 0 is harmless, 100 is root. The
+# version counts too; that of Debian 12 says 25 and 16.
+exposure() {
+    for limit in miredo-server:30 miredo-server-unprivileged:20; do
+        systemd-analyze security --offline=yes --no-pager --threshold="${limit#*:}" \
+            "$scratch/lib/systemd/system/${limit%:*}.service"
+    done
+}
+
+boot() {
+    # shellcheck disable=SC2016 # for where it runs to expand
+    container 'DESTDIR=$machine sh etc/install.sh install >/dev/null' ci/services-boot.sh
+}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$log" "$scratch"' EXIT
+main
