@@ -1,0 +1,89 @@
+#!/bin/sh
+# Within a container that ci/debian.sh boots: the life of the package, next to that of the C server.
+set -eu
+
+package=miredo-server-rs
+configuration=/etc/miredo/miredo-server.conf
+
+main() {
+    ip link set lo up
+    ip address replace 192.0.2.1/32 dev lo
+    ip address replace 192.0.2.2/32 dev lo
+    # Whether services start with their packages is what is tested.
+    rm -f /usr/sbin/policy-rc.d
+    install_fresh
+    install_over_c_server
+    upgrade
+    /bin/sh /root/services-boot.sh
+    remove
+    purge
+    echo "ok: $package"
+}
+
+# Without a configuration there is no server, and that is no failure.
+install_fresh() {
+    rm -f "$configuration"
+    install_package
+    [ -n "$(getent passwd _miredo)" ] || failed 'no user'
+    systemctl --quiet is-enabled miredo-server || failed 'not enabled'
+    [ "$(systemctl is-active miredo-server)" = inactive ] || failed 'runs without a configuration'
+    if dpkg-query -W -f '${db:Status-Status}' miredo-server 2>/dev/null | grep -qx installed; then
+        failed 'the C server is still installed'
+    fi
+    for file in $(dpkg --listfiles "$package"); do
+        [ -e "$file" ] || failed "$file is not there"
+    done
+    dpkg --verify "$package"
+}
+
+# As if the C server had served with it, whose package has the file elsewhere and took the link to it along.
+install_over_c_server() {
+    dpkg --purge "$package" >/dev/null
+    echo 'START_MIREDO_SERVER=true' >>/etc/default/miredo-server
+    echo 'ServerBindAddress 192.0.2.1' >/etc/miredo-server.conf
+    install_package
+    systemctl --quiet is-active miredo-server || failed 'does not run'
+    [ "$(cat "$configuration")" = 'ServerBindAddress 192.0.2.1' ] || failed 'another configuration'
+    rm "$configuration"
+}
+
+upgrade() {
+    echo 'ServerBindAddress 192.0.2.1' >"$configuration"
+    systemctl restart miredo-server
+    before=$(systemctl show --property=MainPID --value miredo-server)
+    install_package
+    systemctl --quiet is-active miredo-server || failed 'does not run after an upgrade'
+    [ "$before" -ne "$(systemctl show --property=MainPID --value miredo-server)" ] || failed 'the old version still runs'
+    [ "$(cat "$configuration")" = 'ServerBindAddress 192.0.2.1' ] || failed 'another configuration after an upgrade'
+    [ "$(ps -o user= -C miredo-server | sort -u | tr -d '\n')" = _miredoroot ] || failed 'other users than root and _miredo'
+    systemctl stop miredo-server
+}
+
+remove() {
+    systemctl start miredo-server
+    dpkg --remove "$package" >/dev/null
+    if pgrep -x miredo-server; then failed 'still runs'; fi
+    [ -e "$configuration" ] || failed 'removed the configuration'
+}
+
+purge() {
+    dpkg --purge "$package" >/dev/null
+    [ -e "$configuration" ] || failed 'purged the configuration, which is not its own'
+    [ ! -e "/usr/share/doc/$package" ] || failed 'leaves documentation'
+}
+
+# apt, unlike dpkg, removes what the package conflicts with. There is no network to fetch from.
+install_package() {
+    apt-get install --quiet --quiet --yes --reinstall "/root/$package.deb" >/root/apt.log 2>&1 || {
+        cat /root/apt.log
+        failed 'does not install'
+    }
+}
+
+failed() {
+    systemctl status --no-pager --full miredo-server || :
+    echo "FAILED: $package: $1"
+    exit 1
+}
+
+main

@@ -1,0 +1,102 @@
+#!/bin/sh
+# The parts of etc/ports that follow from something else in this tree: crates, service scripts, version. Checks that they
+# do; "ci/ports.sh write" writes them.
+# shellcheck source=ci/lib.sh
+. "$(dirname -- "$0")/lib.sh"
+
+ports=etc/ports
+
+main() {
+    case ${1-} in
+        '')
+            check 'Debian packages' packages bmake ruby shellcheck
+            check 'ports follow from the rest of the tree' in_step
+            check 'port Makefiles' makefiles
+            check 'Homebrew formula' formula
+            ;;
+        write) write "$ports" ;;
+        *)
+            echo 'usage: ci/ports.sh [write]' >&2
+            exit 2
+            ;;
+    esac
+}
+
+in_step() {
+    cp -R "$ports" "$scratch/ports"
+    write "$scratch/ports"
+    diff -r "$ports" "$scratch/ports"
+}
+
+write() {
+    version=$(sed -n '/^\[workspace\.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+    {
+        printf 'CARGO_CRATES=	'
+        crates '%s-%s' | sed -e '2,$s/^/		/' -e '$!s/$/ \\/'
+    } >"$1/freebsd/Makefile.crates"
+    crates 'MODCARGO_CRATES +=	%s	%s' >"$1/openbsd/crates.inc"
+    {
+        printf '# $%s$\n' NetBSD
+        echo
+        crates 'CARGO_CRATE_DEPENDS+=	%s-%s'
+    } >"$1/pkgsrc/cargo-depends.mk"
+
+    edit "$1/freebsd/Makefile" "s/^DISTVERSION=.*/DISTVERSION=	$version/"
+    edit "$1/openbsd/Makefile" "s/^V =.*/V =		$version/"
+    edit "$1/pkgsrc/Makefile" "s/^DISTNAME=.*/DISTNAME=	miredo-server-$version/"
+    edit "$1/homebrew/miredo-server.rb" "s|/miredo-server-[^/]*\\.tar\\.gz|/miredo-server-$version.tar.gz|"
+
+    # Each tree has its own words for the paths.
+    script etc/rc.d/freebsd '%%PREFIX%%' '%%PREFIX%%/etc' /var nobody >"$1/freebsd/files/miredo_server.in"
+    # shellcheck disable=SC2016 # for the tree to expand
+    script etc/rc.d/openbsd '${TRUEPREFIX}' '${SYSCONFDIR}' /var _miredo >"$1/openbsd/pkg/miredo_server.rc"
+    script etc/rc.d/netbsd @PREFIX@ @PKG_SYSCONFDIR@ @VARBASE@ @MIREDO_USER@ >"$1/pkgsrc/files/miredo_server.sh"
+}
+
+# What Cargo.lock has from a registry: without these, and with others, no tree's cargo builds.
+crates() {
+    awk -v format="$1\n" -F '"' '
+        /^name = / { name = $2 }
+        /^version = / { version = $2 }
+        /^source = "registry/ { printf format, name, version }
+    ' Cargo.lock
+}
+
+# edit FILE COMMAND: by sed, none of whose options for it is portable.
+edit() {
+    sed "$2" "$1" >"$1.new"
+    mv "$1.new" "$1"
+    # The command found its line.
+    grep -Fq "$version" "$1"
+}
+
+# script SOURCE PREFIX SYSCONFDIR LOCALSTATEDIR RUNUSER
+script() {
+    sed -e "s|@SBINDIR@|$2/sbin|g" -e "s|@SYSCONFDIR@|$3|g" -e "s|@RUNDIR@|$4/run|g" -e "s|@RUNUSER@|$5|g" "$1"
+}
+
+# The trees that these Makefiles include are not here; whether bmake can read what we wrote can be told without.
+makefiles() {
+    if ! command -v bmake >/dev/null; then
+        skip "$name" 'no bmake'
+        return
+    fi
+    for port in freebsd openbsd pkgsrc; do
+        sed 's/^\.include [<"].*mk[>"]//' "$ports/$port/Makefile" >"$ports/$port/.Makefile"
+        (cd "$ports/$port" && bmake -f .Makefile -n do-install) || status=$?
+        rm "$ports/$port/.Makefile"
+        [ "${status:-0}" -eq 0 ]
+    done
+}
+
+formula() {
+    if ! command -v ruby >/dev/null; then
+        skip "$name" 'no ruby'
+        return
+    fi
+    ruby -c "$ports/homebrew/miredo-server.rb"
+}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$log" "$scratch"' EXIT
+main "$@"
