@@ -1,0 +1,55 @@
+//! What the BSDs and macOS have in common.
+
+use std::io;
+use std::process::Command;
+use std::ptr;
+
+use nix::errno::Errno;
+
+use crate::OsError;
+
+/// What ip6_input (sys/netinet6/ip6_input.c) looks at, by its name.
+pub(crate) const FORWARDING: &str = "net.inet6.ip6.forwarding";
+
+/// The same by number: CTL_NET, PF_INET6, IPPROTO_IPV6, IPV6CTL_FORWARDING (netinet6/in6.h of each system). OpenBSD knows
+/// sysctl(2) by number alone.
+const FORWARDING_MIB: [libc::c_int; 4] = [libc::CTL_NET, libc::PF_INET6, libc::IPPROTO_IPV6, 1];
+
+/// Whether the host forwards IPv6. OpenBSD has a value 2 too, for what IPsec protects alone.
+pub(crate) fn forwards() -> io::Result<bool> {
+    let mut mib = FORWARDING_MIB;
+    let mut value: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>();
+    // SAFETY: name and length are those of `mib`, value and its length those of an int; nothing is set.
+    let outcome = unsafe {
+        libc::sysctl(
+            mib.as_mut_ptr(),
+            4,
+            (&raw mut value).cast(),
+            &raw mut length,
+            ptr::null_mut(),
+            0,
+        )
+    };
+    Errno::result(outcome)?;
+    Ok(value == 1)
+}
+
+/// ifconfig(8) on `interface`.
+pub(crate) fn ifconfig(interface: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("/sbin/ifconfig");
+    command.arg(interface).args(arguments);
+    command
+}
+
+/// Brings the interface of a tunnel up with a link-local address: on macOS nothing but an address attaches IPv6 to an interface
+/// (`in6_domifattach`, bsd/netinet6/in6_ifattach.c of xnu), and none of the others minds.
+#[cfg(not(target_os = "freebsd"))]
+pub(crate) fn raise(interface: &str) -> Command {
+    ifconfig(interface, &["inet6", "fe80::1", "prefixlen", "64", "up"])
+}
+
+/// These systems have no simple way to tell; [`crate::confine()`] says when threads may start.
+pub(crate) fn single_thread(_: &'static str) -> Result<(), OsError> {
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! What FreeBSD knows beside ids: rights of descriptors, new privileges, tracing.
+//!
+//! Capability mode is no option: it forbids every send that names an address.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use libc::{c_int, c_void};
+use nix::errno::Errno;
+
+use crate::OsError;
+
+/// What a worker does with the descriptors it works on (rights(4)): a send to an address is CAP_SEND and CAP_CONNECT
+/// (`kern_sendit`, sys/kern/uipc_syscalls.c), kqueue wants CAP_EVENT.
+const RIGHTS: u64 =
+    libc::CAP_RECV | libc::CAP_SEND | libc::CAP_CONNECT | libc::CAP_FCNTL | libc::CAP_GETSOCKNAME;
+
+/// What a worker does with the standard three: one of them may be its log.
+const STANDARD: u64 = libc::CAP_READ | libc::CAP_WRITE | libc::CAP_FSTAT;
+
+/// Takes every right of `descriptor` but those that moving datagrams needs. Its copies made from now on have no more.
+pub(crate) fn limit(descriptor: &impl AsFd) -> Result<(), OsError> {
+    limit_to(descriptor, RIGHTS)
+}
+
+/// Gives up for good: gaining privileges by exec, being traced or dumped; and rights of the standard descriptors.
+pub(crate) fn renounce() -> Result<(), OsError> {
+    control(
+        "PROC_NO_NEW_PRIVS_CTL",
+        libc::PROC_NO_NEW_PRIVS_CTL,
+        libc::PROC_NO_NEW_PRIVS_ENABLE,
+    )?;
+    control(
+        "PROC_TRACE_CTL",
+        libc::PROC_TRACE_CTL,
+        libc::PROC_TRACE_CTL_DISABLE,
+    )?;
+    limit_to(&std::io::stdin(), STANDARD)?;
+    limit_to(&std::io::stdout(), STANDARD)?;
+    limit_to(&std::io::stderr(), STANDARD)
+}
+
+/// Reads back what [`renounce`] did.
+pub(crate) fn prove() -> Result<(), OsError> {
+    let told = control(
+        "PROC_NO_NEW_PRIVS_STATUS",
+        libc::PROC_NO_NEW_PRIVS_STATUS,
+        0,
+    )?;
+    if told != libc::PROC_NO_NEW_PRIVS_ENABLE {
+        return Err(OsError::refused(
+            "procctl",
+            "PROC_NO_NEW_PRIVS_STATUS",
+            "new privileges are not refused",
+        ));
+    }
+    match control("PROC_TRACE_STATUS", libc::PROC_TRACE_STATUS, 0)? {
+        // procctl(2): -1 says that tracing is refused.
+        -1 => Ok(()),
+        _ => Err(OsError::refused(
+            "procctl",
+            "PROC_TRACE_STATUS",
+            "tracing is not refused",
+        )),
+    }
+}
+
+fn limit_to(descriptor: &impl AsFd, first: u64) -> Result<(), OsError> {
+    let descriptor = descriptor.as_fd().as_raw_fd();
+    // SAFETY: cap_rights_t is integers, for which all-zero is a value.
+    let mut rights: libc::cap_rights_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the list is of 64-bit rights and ends with zero, as cap_rights_init(3) demands; CAP_EVENT, of another word
+    // than the rest, cannot be joined to it.
+    unsafe {
+        libc::__cap_rights_init(
+            libc::CAP_RIGHTS_VERSION,
+            &raw mut rights,
+            first,
+            libc::CAP_EVENT,
+            0_u64,
+        );
+    }
+    // SAFETY: the rights were initialised, and are only read.
+    let outcome = unsafe { libc::cap_rights_limit(descriptor, &raw const rights) };
+    match Errno::result(outcome) {
+        // A kernel without Capsicum (capsicum(4)), or a standard descriptor that whoever started us left closed.
+        Ok(_) | Err(Errno::ENOSYS | Errno::EBADF) => Ok(()),
+        Err(error) => Err(OsError::new("cap_rights_limit", descriptor, error)),
+    }
+}
+
+/// procctl(2) on this process, with an int that is given or told.
+fn control(name: &'static str, command: c_int, mut value: c_int) -> Result<c_int, OsError> {
+    let data = (&raw mut value).cast::<c_void>();
+    let process = std::process::id().into();
+    // SAFETY: each of the commands above reads or writes one int, and `value` outlives the call.
+    let outcome = unsafe { libc::procctl(libc::P_PID, process, command, data) };
+    Errno::result(outcome).map_err(|error| OsError::new("procctl", name, error))?;
+    Ok(value)
+}

@@ -1,0 +1,26 @@
+//! OpenBSD 7.2 and later.
+
+mod pledge;
+mod raw;
+
+use std::os::fd::OwnedFd;
+
+pub(crate) use pledge::{prove, renounce, restrict_monitor, seal};
+pub(crate) use raw::{RawSocket, open_raw, share_raw};
+
+pub(crate) use crate::bsd::{FORWARDING, forwards, raise, single_thread};
+pub(crate) use crate::limit::nothing as limit;
+pub(crate) use crate::udp::open::{
+    duplicate as open_beside, never_set as clear_dont_fragment, open_alone as open_first,
+};
+
+/// recvmmsg(2) and sendmmsg(2) since OpenBSD 7.2.
+pub use crate::mmsg::Mmsg as Mover;
+
+pub(crate) const RAW_IS_TUNNEL: bool = false;
+pub(crate) const FRAME: &[u8] = &crate::tun::family(libc::AF_INET6);
+
+/// The family is always before the packet here (`tun_input`, sys/net/if_tun.c).
+pub(crate) fn open_tunnel() -> Result<(OwnedFd, String), crate::OsError> {
+    crate::tun::device::open().map(|(device, name)| (device.into(), name))
+}

@@ -1,0 +1,78 @@
+//! What OpenBSD knows beside ids: unveil(2) and pledge(2).
+
+use std::ffi::{CStr, CString};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+
+use nix::errno::Errno;
+
+use crate::OsError;
+use crate::limit::Access;
+
+/// A worker waits, receives and sends on what it has inherited, and binds its raw socket.
+const WORKER: &CStr = c"stdio inet";
+
+/// A monitor reads the configuration (rpath), looks names up (dns), opens UDP sockets (inet), starts and ends workers
+/// (proc exec), unlocks and removes its process-id file (flock cpath). What it executes starts without promises and with all files in
+/// sight (sys/kern/kern_exec.c, `sys_execve`): a worker makes its own.
+const MONITOR: &CStr = c"stdio rpath cpath flock inet dns proc exec";
+
+/// Hides all files.
+pub(crate) fn renounce() -> Result<(), OsError> {
+    unveil(c"/", c"")?;
+    lock()
+}
+
+/// Neither unveil(2) nor pledge(2) can be read back.
+pub(crate) fn prove() -> Result<(), OsError> {
+    Ok(())
+}
+
+/// Promises. The last step: the proof itself makes calls that end a process which promised this.
+pub(crate) fn seal() -> Result<(), OsError> {
+    promise(WORKER)
+}
+
+/// Lets the process that stays root see `files` alone, and promises what it needs to reload, replace and stop.
+pub(crate) fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError> {
+    for (path, access) in files {
+        let access = match access {
+            Access::Read => c"r",
+            Access::Remove => c"rc",
+            Access::Execute => c"rx",
+        };
+        let path = CString::new(path.as_os_str().as_bytes())
+            .map_err(|_| OsError::new("unveil", path.display(), Errno::EINVAL))?;
+        match unveil(&path, access) {
+            // In a directory that is not there either: nothing to see.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            outcome => outcome?,
+        }
+    }
+    lock()?;
+    promise(MONITOR)
+}
+
+fn unveil(path: &CStr, access: &CStr) -> Result<(), OsError> {
+    // SAFETY: both are strings that end with a zero and are only read.
+    let outcome = unsafe { libc::unveil(path.as_ptr(), access.as_ptr()) };
+    let outcome = Errno::result(outcome).map(drop);
+    outcome.map_err(|error| OsError::new("unveil", path.to_string_lossy(), error))
+}
+
+/// From now on nothing more can be unveiled.
+fn lock() -> Result<(), OsError> {
+    // SAFETY: two null pointers are how unveil(2) is told so.
+    let outcome = unsafe { libc::unveil(ptr::null(), ptr::null()) };
+    let outcome = Errno::result(outcome).map(drop);
+    outcome.map_err(|error| OsError::new("unveil", "", error))
+}
+
+fn promise(promises: &CStr) -> Result<(), OsError> {
+    // SAFETY: a string that ends with a zero and is only read; a null pointer promises nothing for after exec.
+    let outcome = unsafe { libc::pledge(promises.as_ptr(), ptr::null()) };
+    let outcome = Errno::result(outcome).map(drop);
+    outcome.map_err(|error| OsError::new("pledge", promises.to_string_lossy(), error))
+}
