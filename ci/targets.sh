@@ -1,0 +1,244 @@
+#!/bin/sh
+# usage: ci/targets.sh [TARGET...]
+# Checks, lints and links the program for systems other than this machine's. What passes may yet fail there; what fails here
+# would fail there. On Debian, as root, installs what it needs. The first run takes a quarter of an hour and more, the next
+# ones seconds.
+# shellcheck source=ci/lib.sh
+. "$(dirname -- "$0")/lib.sh"
+
+# The target as rustc names it, and as zig does, which links it ("-": zig brings no libraries of that system).
+targets='
+x86_64-unknown-freebsd      x86_64-freebsd
+aarch64-unknown-freebsd     aarch64-freebsd
+x86_64-unknown-openbsd      x86_64-openbsd
+x86_64-unknown-netbsd       x86_64-netbsd
+x86_64-unknown-dragonfly    -
+x86_64-apple-darwin         x86_64-macos.10.15
+aarch64-apple-darwin        aarch64-macos.11.0
+x86_64-unknown-linux-musl   x86_64-linux-musl
+aarch64-unknown-linux-musl  aarch64-linux-musl
+'
+wanted=${*:-$(printf '%s' "$targets" | awk '{ print $1 }')}
+ziglang=0.17.1
+
+# Outside the tree, so that a fresh clone finds it.
+cache=${MIREDO_CI_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/miredo-server-ci}
+
+main() {
+    check 'Debian packages' packages binutils ca-certificates file gcc libc6-dev rustc-web cargo-web rust-web-src rust-web-clippy
+    sort_targets
+    environment
+    for origin in rustup source; do
+        of_origin "$origin"
+        [ -z "$list" ] || check "clippy:$list" "from_$origin" lint "$list"
+    done
+    if ! zig >"$log" 2>&1; then
+        cat "$log"
+        skip 'linking' "NOT LINKED: no ziglang $ziglang"
+        return
+    fi
+    for origin in rustup source; do
+        of_origin "$origin"
+        linked=
+        for target in $list; do
+            case $(zig_name "$target") in
+                -) check "code for $target, not linked" "from_$origin" generate "$target" ;;
+                *) linked="$linked $target" ;;
+            esac
+        done
+        [ -z "$linked" ] || check "link:$linked" "from_$origin" build "$linked"
+        for target in $linked; do
+            for program in $(programs); do
+                check "$program for $target" inspect "$target" "$cache/$origin/$target/debug/$program"
+            done
+        done
+    done
+}
+
+# Where the standard library of each target comes from: rustup's, where it is installed, else built here from Debian's source
+# by Debian's compiler, since that source serves no other.
+sort_targets() {
+    rustup=
+    source=
+    installed=$(rustup target list --installed 2>/dev/null) || installed=
+    for target in $wanted; do
+        if printf '%s\n' "$installed" | grep -qx "$target"; then
+            rustup="$rustup $target"
+        elif [ -d /usr/lib/rustlib/src/rust/library ] && [ -x /usr/bin/cargo-clippy ]; then
+            source="$source $target"
+        else
+            skip "$target" 'NOT CHECKED: neither a rustup target nor rustc-web, cargo-web, rust-web-src, rust-web-clippy'
+        fi
+    done
+}
+
+of_origin() {
+    case $1 in
+        rustup) list=$rustup ;;
+        source) list=$source ;;
+    esac
+}
+
+from_rustup() {
+    export CARGO_TARGET_DIR="$cache/rustup"
+    rustc -V
+    "$@"
+}
+
+from_source() {
+    # Debian's cargo finds Debian's rustc and clippy only when its directory comes first.
+    export PATH="/usr/bin:$PATH" CARGO_TARGET_DIR="$cache/source"
+    # In the environment, because cargo drops what stands before a subcommand of another program, as clippy is.
+    export RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort
+    rustc -V
+    "$@"
+}
+
+lint() {
+    # shellcheck disable=SC2046 # a list of words
+    cargo clippy --workspace --all-targets --locked $(options "$1") -- -D warnings
+}
+
+build() {
+    # shellcheck disable=SC2046 # a list of words
+    cargo build --workspace --bins --locked $(options "$1")
+}
+
+generate() {
+    cargo build --workspace --lib --locked --target "$1"
+}
+
+# options TARGETS: the same as options of cargo.
+options() {
+    for target in $1; do
+        printf -- '--target %s ' "$target"
+    done
+}
+
+# Linkers and flags, by target. The kernel of OpenBSD enforces branch tracking; Debian's rust-web has no libraries of musl.
+environment() {
+    # Nothing is stripped: rustc would want rust-objcopy for macOS.
+    export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=false CARGO_PROFILE_DEV_STRIP=none
+    # rustc asks xcrun for an SDK unless it is told where one is; zig brings its own.
+    export SDKROOT="$cache/no-sdk"
+    export ZIG_GLOBAL_CACHE_DIR="$cache/zig-cache" ZIG_LOCAL_CACHE_DIR="$cache/zig-cache"
+    mkdir -p "$cache/linkers" "$SDKROOT"
+    for target in $wanted; do
+        zig=$(zig_name "$target")
+        case $target in
+            *-openbsd) flags='-Z cf-protection=branch' ;;
+            x86_64-*-musl) flags='-C link-self-contained=no -C target-feature=+crt-static -C link-arg=-pie' ;;
+            *-musl) flags='-C link-self-contained=no -C target-feature=+crt-static' ;;
+            *) flags= ;;
+        esac
+        ln -sf "$PWD/ci/zig-cc.sh" "$cache/linkers/$zig"
+        variable=CARGO_TARGET_$(printf %s "$target" | tr a-z- A-Z_)
+        export "${variable}_LINKER=$cache/linkers/$zig" "${variable}_RUSTFLAGS=$flags"
+    done
+}
+
+zig() {
+    python=$cache/zig-$ziglang/bin/python
+    if [ ! -e "$cache/zig-$ziglang/complete" ]; then
+        python3 -c 'import ensurepip' || packages python3-venv
+        rm -rf "$cache/zig-$ziglang"
+        python3 -m venv "$cache/zig-$ziglang" &&
+            "$python" -m pip install --quiet --disable-pip-version-check "ziglang==$ziglang" &&
+            : >"$cache/zig-$ziglang/complete" || return 1
+    fi
+    ZIG=$("$python" -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))') || return 1
+    export ZIG
+    "$ZIG" version
+}
+
+zig_name() {
+    printf '%s' "$targets" | awk -v name="$1" '$1 == name { print $2 }'
+}
+
+programs() {
+    echo miredo-server
+    find src/bin -name '*.rs' -exec basename {} .rs \; 2>/dev/null
+}
+
+# inspect TARGET FILE: it is a program as that system runs them, and needs nothing that the system may lack.
+inspect() {
+    description=$(file -b "$2")
+    echo "$description"
+    case $1 in
+        *-apple-darwin) inspect_macho "$1" "$2" ;;
+        *-musl) inspect_static "$1" "$2" ;;
+        *) inspect_elf "$1" "$2" ;;
+    esac
+}
+
+inspect_elf() {
+    case $1 in
+        *-freebsd) says 'pie executable' 'interpreter /libexec/ld-elf.so.1,' 'for FreeBSD 14.0 ' ;;
+        *-openbsd) says 'pie executable' 'interpreter /usr/libexec/ld.so,' 'for OpenBSD,' ;;
+        *-netbsd) says 'pie executable' 'interpreter /libexec/ld.elf_so,' 'for NetBSD 10.1,' ;;
+    esac
+    case $1 in
+        *-freebsd) needs "$2" libc.so.7 libthr.so.3 ;;
+        *-netbsd) needs "$2" libc.so.12 libpthread.so.1 ;;
+        *-openbsd)
+            needs "$2" libc.so libpthread.so
+            # Only where every object has its branch targets marked.
+            readelf -Wn "$2" | grep 'x86 feature: .*IBT'
+            [ "$(basename "$2")" != miredo-server ] || imports "$2" pledge unveil
+            ;;
+    esac
+}
+
+inspect_macho() {
+    case $1 in
+        x86_64-*) says 'Mach-O 64-bit x86_64 executable' '|PIE' ;;
+        aarch64-*)
+            says 'Mach-O 64-bit arm64 executable' '|PIE'
+            # There the kernel runs nothing without a signature (this is its magic, cs_blobs.h of XNU).
+            LC_ALL=C grep -aq "$(printf '\372\336\014\300')" "$2"
+            ;;
+    esac
+    # The load commands stand first in the file.
+    [ "$(head -c 4096 "$2" | strings | grep '\.dylib$' | sort -u)" = /usr/lib/libSystem.B.dylib ]
+}
+
+inspect_static() {
+    case $1 in
+        x86_64-*) says 'x86-64' 'static' ;;
+        aarch64-*) says 'ARM aarch64' 'static' ;;
+    esac
+    needs "$2"
+    [ "$(uname -sm)" != "Linux ${1%%-*}" ] || "$2" --version
+}
+
+# says WORDS...: what file(1) said of the program holds each of them.
+says() {
+    for words; do
+        case $description in
+            *"$words"*) ;;
+            *)
+                echo "not: $words"
+                return 1
+                ;;
+        esac
+    done
+}
+
+# needs FILE LIBRARY...: these libraries and no other.
+needs() {
+    found=$(readelf -Wd "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | tr '\n' ' ')
+    shift
+    expected=$(for library; do echo "$library"; done | sort | tr '\n' ' ')
+    echo "needs: $found"
+    [ "$found" = "$expected" ]
+}
+
+imports() {
+    file=$1
+    shift
+    for symbol; do
+        readelf -W --dyn-syms "$file" | grep "UND $symbol\$"
+    done
+}
+
+main
