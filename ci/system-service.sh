@@ -1,0 +1,233 @@
+#!/bin/sh
+# usage: ci/system-service.sh PROGRAM
+# As root: start, confinement, an echo request from a foreign source on the wire, reload, stop, and the rc.d script. Adds
+# three documentation addresses to the loopback interface and makes two interfaces; takes them away again.
+# Not run by its author but on Linux: written from ps(1), fstat(1), lastcomm(1), rc.subr(8), rcctl(8) of each system.
+# shellcheck source=ci/lib.sh
+. "$(dirname -- "$0")/lib.sh"
+# shellcheck source=ci/wire.sh
+. ci/wire.sh
+
+program=${1:?usage: ci/system-service.sh PROGRAM}
+scratch=$(mktemp -d)
+pidfile=$scratch/pid
+config=$scratch/miredo-server.conf
+
+primary=192.0.2.1
+secondary=192.0.2.2
+client=192.0.2.3
+
+# The Teredo address of a client seen at 192.0.2.3 port 50000 (RFC 4380 section 4), and an echo request from it to
+# 2001:db8::2: IPv6 header, hop limit 255, ICMPv6 with its checksum.
+source=2001:0:c000:201:0:3caf:3fff:fdfc
+echo_request='\140\000\000\000\000\020\072\377'\
+'\040\001\000\000\300\000\002\001\000\000\074\257\077\377\375\374'\
+'\040\001\015\270\000\000\000\000\000\000\000\000\000\000\000\002'\
+'\200\000\054\214\115\123\000\001\164\145\162\145\144\157\060\061'
+
+main() {
+    trap undo EXIT
+    trap 'exit 1' HUP INT TERM
+    forwarding >"$scratch/forwarding"
+    run 'addresses' addresses_up "$primary" "$secondary" "$client"
+    run 'wire' wire_up
+    run 'forwarding' set_forwarding 1
+    run 'start' start
+    run 'confinement' confined
+    run 'echo request from a foreign source' foreign_source
+    run 'counters on SIGINFO' counters
+    run 'reload' reload
+    run 'reload, faulty' reload_faulty
+    run 'stop' stop
+    run 'rc.d script' rc_script
+}
+
+undo() {
+    set +e
+    [ ! -s "$pidfile" ] || kill "$(cat "$pidfile")"
+    set_forwarding "$(cat "$scratch/forwarding")"
+    wire_down
+    addresses_down "$primary" "$secondary" "$client"
+    [ ! -e "$scratch/accounts" ] || accton
+    rm -rf "$scratch" "$log"
+} >/dev/null 2>&1
+
+start() {
+    configure "$config"
+    if [ "$(uname -s)" = OpenBSD ]; then
+        : >"$scratch/accounts"
+        accton "$scratch/accounts"
+    fi
+    "$program" -n -c "$config"
+    "$program" -f -u nobody -c "$config" -p "$pidfile" 2>"$scratch/log" &
+    eventually 'a worker serves' worker_of_nobody
+}
+
+# configure FILE
+configure() {
+    printf 'ServerBindAddress %s\nServerBindAddress2 %s\n' "$primary" "$secondary" >"$1"
+}
+
+confined() {
+    worker=$(worker)
+    ps -o pid= -o uid= -o ruid= -o svuid= -o gid= -o rgid= -o svgid= -p "$worker" | tee "$scratch/ids"
+    # One uid and one gid, real, effective and saved, neither of them root's.
+    awk '$2 == 0 || $2 != $3 || $3 != $4 || $5 == 0 || $5 != $6 || $6 != $7 { exit 1 }' "$scratch/ids"
+    case $(uname -s) in
+        Linux) [ "$(readlink "/proc/$worker/root")" != / ] ;;
+        Darwin) lsof -a -p "$worker" -d rtd | grep -w rtd ;;
+        *) own_root "$worker" ;;
+    esac
+    if [ "$(uname -s)" = OpenBSD ]; then
+        # "p": has called pledge(2).
+        ps -o state= -p "$worker" | grep p
+        ps -o state= -p "$(cat "$pidfile")" | grep p
+    fi
+}
+
+# own_root PROCESS: its root directory is not that of the system, which FreeBSD lists too.
+own_root() {
+    # shellcheck disable=SC2012 # one name, and known
+    system=$(ls -di / | awk '{ print $1 }')
+    # Columns 4, 5 and 6: FD, MOUNT, INUM.
+    fstat -p "$1" | awk -v "system=$system" '
+        $4 == "root" && !($5 == "/" && $6 == system) { print; found = 1 }
+        END { exit !found }'
+}
+
+# The worker relays the echo request (RFC 4380 section 5.3.1) from an address that no interface of this host has.
+foreign_source() {
+    tcpdump -l -n -i "$far" -c 1 "ip6 and src host $source and dst host 2001:db8::2" \
+        >"$scratch/seen" 2>"$scratch/tcpdump" &
+    tcpdump=$!
+    eventually 'tcpdump listens' grep -q listening "$scratch/tcpdump"
+    # Nobody answers nc(1), whatever it says of that.
+    # shellcheck disable=SC2059 # the packet is the format: octal escapes
+    printf "$echo_request" | nc -u -s "$client" -p 50000 -w 1 "$primary" 3544 || :
+    if ! (eventually 'the echo request is on the wire' gone "$tcpdump"); then
+        kill "$tcpdump"
+        cat "$scratch/tcpdump" "$scratch/log"
+        return 1
+    fi
+    grep -i 'echo request' "$scratch/seen"
+}
+
+counters() {
+    if [ "$(uname -s)" = Linux ]; then
+        echo 'no SIGINFO on Linux'
+        return
+    fi
+    lines=$(wc -l <"$scratch/log")
+    kill -INFO "$(cat "$pidfile")"
+    eventually 'a line of counters is logged' longer "$lines"
+    tail -n 1 "$scratch/log"
+}
+
+reload() {
+    monitor=$(cat "$pidfile")
+    before=$(worker)
+    echo 'InterfaceMTU 1400' >>"$config"
+    kill -HUP "$monitor"
+    eventually 'another worker serves, alone' replaced "$before"
+    [ "$(cat "$pidfile")" = "$monitor" ]
+}
+
+reload_faulty() {
+    before=$(worker)
+    echo 'Prefix 192.0.2.0' >>"$config"
+    kill -HUP "$(cat "$pidfile")"
+    eventually 'the fault is logged' grep -q 'not reloaded' "$scratch/log"
+    after=$(worker)
+    echo "worker $before, then $after"
+    [ "$after" = "$before" ]
+}
+
+stop() {
+    monitor=$(cat "$pidfile")
+    worker=$(worker)
+    kill -TERM "$monitor"
+    eventually 'the monitor is gone' gone "$monitor"
+    eventually 'the worker is gone' gone "$worker"
+    [ ! -e "$pidfile" ]
+    cat "$scratch/log"
+    if [ -e "$scratch/accounts" ]; then
+        accton
+        # Flags P and U: did what pledge(2) or unveil(2) forbid. The name may be cut.
+        lastcomm -f "$scratch/accounts" | grep '^miredo-ser' | tee "$scratch/commands"
+        [ -s "$scratch/commands" ]
+        if awk '{ print $2 }' "$scratch/commands" | grep '[PU]'; then return 1; fi
+    fi
+}
+
+rc_script() {
+    case $(uname -s) in
+        FreeBSD) sysconf=/usr/local/etc directory=/usr/local/etc/rc.d ;;
+        OpenBSD) sysconf=/etc directory=/etc/rc.d ;;
+        NetBSD) sysconf=/usr/pkg/etc directory=/etc/rc.d ;;
+        *)
+            echo "no rc.d on $(uname -s)"
+            return
+            ;;
+    esac
+    # An administrator's own configuration or script is not this test's to overwrite.
+    [ ! -e "$directory/miredo_server" ]
+    [ ! -e "$sysconf/miredo/miredo-server.conf" ]
+    make all
+    make install "SERVICEDIR=$directory"
+    mkdir -p "$sysconf/miredo"
+    configure "$sysconf/miredo/miredo-server.conf"
+    for action in start status reload status stop; do
+        rc "$action"
+    done
+    if rc status; then return 1; fi
+    rm "$sysconf/miredo/miredo-server.conf"
+    make uninstall "SERVICEDIR=$directory"
+}
+
+# rc ACTION, also where the service is not enabled.
+rc() {
+    case $(uname -s)-$1 in
+        OpenBSD-status) rcctl check miredo_server ;;
+        OpenBSD-*) rcctl -f "$1" miredo_server ;;
+        *) "$directory/miredo_server" "one$1" ;;
+    esac
+}
+
+worker() {
+    pgrep -P "$(cat "$pidfile")"
+}
+
+worker_of_nobody() {
+    [ -s "$pidfile" ] && worker=$(worker) && [ "$(ps -o user= -p "$worker" | tr -d ' ')" = nobody ]
+}
+
+replaced() {
+    now=$(worker) && [ -n "$now" ] && [ "$now" != "$1" ] && gone "$1"
+}
+
+longer() {
+    [ "$(wc -l <"$scratch/log")" -gt "$1" ]
+}
+
+gone() {
+    ! kill -0 "$1" 2>/dev/null
+}
+
+# eventually WHAT COMMAND...: waits for what another process does, for at most ten seconds.
+eventually() {
+    what=$1
+    shift
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 100 ]; then
+            cat "$scratch/log"
+            echo "never happened: $what"
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+PATH=$PATH:/usr/sbin:/sbin
+main

@@ -1,0 +1,52 @@
+"""usage: ci/workflows.py WORKFLOW CARGO_TOML
+
+Fails where a job of the workflow could pass, or the whole be accepted, without its steps having run and succeeded; where an
+action is not pinned by commit; where a job may do more than read; and where the oldest Rust is not that of Cargo.toml.
+"""
+
+import re
+import sys
+
+import yaml
+
+DECISION = "decision"
+
+
+def faults(workflow, manifest):
+    jobs = workflow["jobs"]
+    decision = jobs[DECISION]
+    if workflow.get("permissions") != {}:
+        yield "the workflow gives permissions to every job"
+    if decision.get("if") != "always()":
+        yield f"{DECISION} is skipped when a job fails, and skipped passes for success"
+    missing = set(jobs) - set(decision["needs"]) - {DECISION}
+    if missing:
+        yield f"{DECISION} does not need {', '.join(sorted(missing))}"
+    for name, job in jobs.items():
+        if job.get("permissions") not in ({}, {"contents": "read"}):
+            yield f"{name}: permissions: {job.get('permissions')}"
+        if name != DECISION and "if" in job:
+            yield f"{name}: has a condition"
+        if "timeout-minutes" not in job:
+            yield f"{name}: has no timeout"
+        for part in [job, *job["steps"]]:
+            if "continue-on-error" in part:
+                yield f"{name}: goes on after an error"
+        for step in job["steps"]:
+            if "if" in step:
+                yield f"{name}: a step has a condition"
+            if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step.get("uses", "a/b@" + "0" * 40)):
+                yield f"{name}: not pinned by commit: {step['uses']}"
+    oldest = re.search(r'^rust-version = "(.*)"', manifest, re.MULTILINE).group(1)
+    if oldest not in jobs["linux"]["strategy"]["matrix"]["rust"]:
+        yield f"linux: does not try Rust {oldest}, which Cargo.toml promises"
+
+
+def main():
+    workflow, manifest = (open(path, encoding="utf-8").read() for path in sys.argv[1:])
+    found = list(faults(yaml.safe_load(workflow), manifest))
+    print("\n".join(found))
+    sys.exit(bool(found))
+
+
+main()
