@@ -73,15 +73,27 @@ impl Drop for Scratch {
     }
 }
 
-/// Two adjacent loopback addresses that no other test of this process uses.
+/// Two adjacent loopback addresses, on Linux such as no other test of this process uses. Elsewhere 127/8 is one address
+/// and what was added to it: there, tests take turns (`--test-threads=1`).
 pub fn addresses() -> (Ipv4Addr, Ipv4Addr) {
     static NEXT: AtomicU16 = AtomicU16::new(0);
+    if !cfg!(target_os = "linux") {
+        return (Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2));
+    }
     let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes()[1];
     // Test crates run one after the other, but a crashed one may have left a server behind.
-    let process = std::process::id().to_be_bytes()[3];
+    let process = std::process::id().to_be_bytes()[3].max(1);
     (
-        Ipv4Addr::new(127, process.max(1), number, 1),
-        Ipv4Addr::new(127, process.max(1), number, 2),
+        Ipv4Addr::new(127, process, number, 1),
+        Ipv4Addr::new(127, process, number, 2),
+    )
+}
+
+/// True where this host has the secondary address; a test that needs it is skipped otherwise.
+pub fn has(secondary: Ipv4Addr) -> bool {
+    may_run(
+        UdpSocket::bind((secondary, 0)).is_ok(),
+        "needs 127.0.0.2: ifconfig lo0 alias 127.0.0.2",
     )
 }
 
