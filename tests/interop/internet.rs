@@ -50,7 +50,7 @@ pub(crate) struct Internet {
     pub(crate) sites: [Site; 2],
     pub(crate) relay: Namespace,
     pub(crate) native: Namespace,
-    server: Namespace,
+    pub(crate) server: Namespace,
     _router: Namespace,
 }
 
@@ -102,7 +102,12 @@ impl Internet {
 
     /// Starts the server under test on both of its addresses.
     pub(crate) fn start_server(&self) -> Server {
-        let configuration = format!("ServerBindAddress {PRIMARY}\n");
+        self.start_server_with("")
+    }
+
+    /// The same with further lines in its configuration.
+    pub(crate) fn start_server_with(&self, lines: &str) -> Server {
+        let configuration = format!("ServerBindAddress {PRIMARY}\n{lines}");
         Subject::chosen().start(&self.server, &configuration, 2)
     }
 

@@ -17,7 +17,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::time::Duration;
 
 use internet::{Internet, NATIVE, NATIVE_TOO, Nat, PRIMARY, SECONDARY};
-use lab::{DEADLINE, Namespace, wait_until};
+use lab::{DEADLINE, Namespace, Subject, wait_until};
 use miredo::{Client, Relay};
 use qualifier::Qualifier;
 
@@ -75,6 +75,25 @@ fn clients_reach_a_native_host() {
     // ... and the relay that gets the reply asks the client, through the server, to open its NAT.
     assert!(seen["bubbles_in"] >= 2, "{seen:?}");
     assert_eq!(seen["bubbles_out"], seen["bubbles_in"], "{seen:?}");
+    assert_eq!(seen["strange_out"], 0, "{seen:?}");
+}
+
+/// The host forwards what comes out of the tunnel device, so nothing of it passes the hook for what the host itself sends.
+#[test]
+fn clients_reach_a_native_host_through_a_tunnel() {
+    if !lab::require(&TOOLS) || !Subject::chosen().is_ours() {
+        return;
+    }
+    let internet = Internet::new([Nat::Restricted, Nat::Cone]);
+    internet.server.forward();
+    let _server = internet.start_server_with("EchoPath tunnel\n");
+    let _relay = Relay::start(&internet.relay, "cone");
+    let client = Client::start(&internet.sites[0]);
+    client.wait_for_address();
+    ping(client.host, NATIVE);
+    let seen = internet.watch();
+    assert!(seen["echoes_in"] >= 1, "{seen:?}");
+    assert_eq!(seen["native_echoes"], 0, "{seen:?}");
     assert_eq!(seen["strange_out"], 0, "{seen:?}");
 }
 
