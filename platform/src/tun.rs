@@ -37,7 +37,7 @@ pub(crate) fn check_forwarding() -> Result<(), OsError> {
         Ok(false) => Err(OsError::refused(
             "sysctl",
             NAME,
-            "this host does not forward IPv6, so answers to relays do not leave the tunnel device",
+            "this host does not forward IPv6, so echo requests of clients do not leave it",
         )
         .remedy(format!("sysctl -w {NAME}=1"))),
         Err(error) => Err(OsError::new("sysctl", NAME, error)),
