@@ -183,7 +183,8 @@ pub trait UdpPair {
     /// Sends every datagram of `outbox`, each from the address that it names. One that fails does not stop the rest.
     fn send(&mut self, outbox: &Outbox) -> SendReport;
 
-    /// Waits until `receive` may find something, on either address. Spurious readiness is allowed.
+    /// Waits until `receive` may find something, on either address. Spurious readiness is allowed. It may hold its thread for
+    /// a moment: each pair is served on a thread of its own.
     ///
     /// # Errors
     /// Of the reactor, never of the peers.
