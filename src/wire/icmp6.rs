@@ -5,7 +5,6 @@ use std::net::Ipv6Addr;
 
 use pnet_packet::icmpv6::echo_request::{EchoRequestPacket, MutableEchoRequestPacket};
 use pnet_packet::icmpv6::{Icmpv6Packet, Icmpv6Type, Icmpv6Types, MutableIcmpv6Packet};
-use pnet_packet::util::ipv6_checksum;
 
 use super::ipv6::{Header, ICMP6, Packet};
 
@@ -65,13 +64,8 @@ pub fn kind(packet: &Packet<'_>) -> Option<Icmpv6Type> {
 /// [`Invalid::Checksum`].
 pub fn verify_checksum(packet: &Packet<'_>) -> Result<(), Invalid> {
     let header = packet.header();
-    // No word is skipped: a sum over the checksum itself comes to zero if and only if it is right, in both its zeroes.
-    match checksum(
-        packet.payload(),
-        usize::MAX,
-        header.source,
-        header.destination,
-    ) {
+    // A sum over the checksum itself comes to zero if and only if it is right, in both its zeroes.
+    match checksum(packet.payload(), header.source, header.destination) {
         0 => Ok(()),
         _ => Err(Invalid::Checksum),
     }
@@ -89,7 +83,7 @@ pub(super) fn emit(
     message.fill(0);
     fill(message)?;
     MutableIcmpv6Packet::new(message)?.set_icmpv6_type(kind);
-    let sum = checksum(message, CHECKSUM_WORD, header.source, header.destination);
+    let sum = checksum(message, header.source, header.destination);
     MutableIcmpv6Packet::new(message)?.set_checksum(sum);
     Some(rest)
 }
@@ -198,10 +192,61 @@ pub(super) fn check_kind_and_code(
     }
 }
 
-/// Where the checksum is, in words of 16 bits from the start of the message.
-const CHECKSUM_WORD: usize = 1;
+/// The checksum over pseudo-header and message (RFC 4443 section 2.3, RFC 8200 section 8.1), 32 bits at a time, as RFC 1071
+/// section 2 allows. That of pnet_packet, 16 bits at a time, took a third of the time that a solicitation takes.
+fn checksum(message: &[u8], source: Ipv6Addr, destination: Ipv6Addr) -> u16 {
+    let length = message.len() as u64;
+    let sum = [
+        words(&source.octets()),
+        words(&destination.octets()),
+        words(message),
+        length,
+        ICMP6.0.into(),
+    ];
+    let mut sum = sum.into_iter().fold(0_u64, u64::wrapping_add);
+    // Each turn halves the length of what is left; an IPv6 packet has no more than 2^14 words.
+    for _ in 0..4 {
+        sum = (sum >> 16).wrapping_add(sum & 0xffff);
+    }
+    !(sum as u16)
+}
 
-/// The checksum over message and pseudo-header, the word at `skipped` taken as zero.
-fn checksum(message: &[u8], skipped: usize, source: Ipv6Addr, destination: Ipv6Addr) -> u16 {
-    ipv6_checksum(message, skipped, &[], &source, &destination, ICMP6)
+/// The sum of big-endian words, the last one filled up with zeroes.
+fn words(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks();
+    let mut last = [0; 4];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    words
+        .iter()
+        .chain([&last])
+        .map(|word| u64::from(u32::from_be_bytes(*word)))
+        .fold(0, u64::wrapping_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use pnet_packet::util::ipv6_checksum;
+
+    use super::*;
+
+    #[test]
+    fn checksums_are_those_of_another_implementation() {
+        let source = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 1, 0, 0xfffe, 0, 1);
+        let destination = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+        let bytes: Vec<u8> = (0..65_535_u32)
+            .map(|n| (n.wrapping_mul(n) >> 3) as u8)
+            .collect();
+        let lengths = (0..200).chain([1232, 65_534, 65_535]);
+        for message in lengths.flat_map(|length| [&bytes[..length], &[0xff; 65_535][..length]]) {
+            let expected = ipv6_checksum(message, usize::MAX, &[], &source, &destination, ICMP6);
+            assert_eq!(
+                checksum(message, source, destination),
+                expected,
+                "{}",
+                message.len()
+            );
+        }
+    }
 }
