@@ -287,6 +287,30 @@ fn reload_moves_to_other_addresses_and_keeps_those_that_stay() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn reload_gives_the_sockets_another_receive_buffer() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut server = start(&scratch, primary);
+    for bytes in [65_536, 131_072] {
+        let config = configuration(primary) + &format!("ReceiveBuffer {bytes}\n");
+        scratch.write("conf", &config);
+        server.signal(Signal::SIGHUP);
+        server.expect("reloaded");
+        let sockets =
+            harness::output(Command::new("ss").args(["-Huamn", "src", &primary.to_string()]));
+        let sockets = String::from_utf8(sockets.stdout).unwrap();
+        // The kernel doubles it: socket(7). Two workers have a socket each.
+        let held = sockets.matches(&format!("rb{},", bytes * 2)).count();
+        assert_eq!(held, 2, "{sockets}");
+    }
+    server.stop();
+}
+
+#[test]
 fn a_dead_worker_is_replaced_at_once_and_then_with_growing_delay() {
     if !root() {
         return;

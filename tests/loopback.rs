@@ -41,6 +41,26 @@ fn a_client_learns_its_mapped_address() {
 }
 
 #[test]
+fn a_receive_buffer_that_was_asked_for_and_not_granted_is_warned_of() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let buffer = |bytes: u32| {
+        let text = format!("ServerBindAddress {primary}\nReceiveBuffer {bytes}\n");
+        let config = scratch.write("conf", &text);
+        Server::start(ordinary(&scratch).arg("--local").arg("-c").arg(config)).stop()
+    };
+    let seen = buffer(1 << 30);
+    let warned = format!("ReceiveBuffer: {primary}:3544 may hold ");
+    let count = seen.iter().filter(|line| line.contains(&warned)).count();
+    assert_eq!(count, 1, "{seen:#?}");
+    let seen = buffer(4096);
+    assert!(
+        !seen.iter().any(|line| line.contains("ReceiveBuffer")),
+        "{seen:#?}"
+    );
+}
+
+#[test]
 fn a_cone_solicitation_is_answered_from_the_other_address() {
     let scratch = Scratch::new();
     let (primary, secondary) = addresses();

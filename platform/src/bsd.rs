@@ -1,10 +1,12 @@
 //! What the BSDs and macOS have in common.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::ptr;
 
 use nix::errno::Errno;
+use socket2::SockRef;
 
 use crate::OsError;
 
@@ -33,6 +35,31 @@ pub(crate) fn forwards() -> io::Result<bool> {
     };
     Errno::result(outcome)?;
     Ok(value == 1)
+}
+
+/// What a socket's buffer cannot pass.
+pub const RECEIVE_BUFFER_LIMIT: &str = if cfg!(target_os = "netbsd") {
+    "kern.sbmax"
+} else if cfg!(target_os = "openbsd") {
+    "SB_MAX of the kernel"
+} else {
+    "kern.ipc.maxsockbuf"
+};
+
+/// The largest of `bytes`, half of it, and so on that the system grants. It refuses with ENOBUFS what is too large: `sbreserve` and
+/// its callers in sys/kern/uipc_socket2.c of OpenBSD, NetBSD and DragonFly, bsd/kern/uipc_socket2.c of xnu, `sbsetopt` in
+/// sys/kern/uipc_sockbuf.c of FreeBSD.
+pub(crate) fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
+    let mut granted = bytes;
+    loop {
+        match SockRef::from(socket).set_recv_buffer_size(granted as usize) {
+            Ok(()) => return Ok(granted),
+            Err(error) if error.raw_os_error() != Some(Errno::ENOBUFS as i32) => return Err(error),
+            // Not even little: then what the socket was made with.
+            Err(_) if granted < 4096 => return Ok(granted),
+            Err(_) => granted /= 2,
+        }
+    }
 }
 
 /// ifconfig(8) on `interface`.

@@ -2,7 +2,8 @@
 //!
 //! No raw socket here sends from a foreign address (sys/netinet6/in6.h has no option for it): ICMPv6 leaves by a tunnel.
 
-pub(crate) use crate::bsd::{FORWARDING, forwards, raise, single_thread};
+pub use crate::bsd::RECEIVE_BUFFER_LIMIT;
+pub(crate) use crate::bsd::{FORWARDING, forwards, raise, set_receive_buffer, single_thread};
 pub(crate) use crate::confine::{
     nothing_to_prove as prove, nothing_to_renounce as renounce, nothing_to_seal as seal,
 };

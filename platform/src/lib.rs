@@ -28,6 +28,7 @@
 //! supplies one module, named after it, chosen below as `sys`, with
 //! - `open_first`, `open_beside`, `clear_dont_fragment`: UDP sockets that share a port by load, if the system can, else
 //!   `udp::open::open_alone` and `duplicate`; sockets that never send DF;
+//! - `set_receive_buffer`, `RECEIVE_BUFFER_LIMIT`: room for what arrives, and what the administrator calls its limit;
 //! - `Mover`: the fastest [`udp::Mover`] it has, at worst [`plain::Plain`];
 //! - `open_raw`, `share_raw`, `RawSocket`: a [`RawIcmp6`] that sends from an address which is not the host's, and what it
 //!   needs from root; a system that has none says so in `RAW_IS_TUNNEL` and names those of `tun`;
@@ -107,6 +108,8 @@ pub use limit::{Access, limit, restrict_monitor};
 pub use raw::{Raw, Way, check_raw, open_raw, share_raw};
 /// The fastest [`udp::Mover`] of this system.
 pub use sys::Mover as FastMover;
+/// What keeps [`Endpoint::set_receive_buffer`] from granting more.
+pub use sys::RECEIVE_BUFFER_LIMIT;
 pub use udp::{Endpoint, PairSockets, open_pairs};
 
 /// The fastest [`UdpPair`] of this system, or the plain one with the feature `plain-udp`.

@@ -12,7 +12,8 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::OsError;
-pub(crate) use crate::bsd::{FORWARDING, forwards, raise, single_thread};
+pub use crate::bsd::RECEIVE_BUFFER_LIMIT;
+pub(crate) use crate::bsd::{FORWARDING, forwards, raise, set_receive_buffer, single_thread};
 pub(crate) use crate::confine::{
     nothing_to_prove as prove, nothing_to_renounce as renounce, nothing_to_seal as seal,
 };

@@ -3,7 +3,8 @@
 //! No raw socket here sends from a foreign address (`in6_selectsrc`, sys/netinet6/in6_src.c, and `rip6_bind`,
 //! sys/netinet6/raw_ip6.c, want a local one): ICMPv6 leaves by a tunnel.
 
-pub(crate) use crate::bsd::{FORWARDING, forwards, raise, single_thread};
+pub use crate::bsd::RECEIVE_BUFFER_LIMIT;
+pub(crate) use crate::bsd::{FORWARDING, forwards, raise, set_receive_buffer, single_thread};
 pub(crate) use crate::confine::{
     nothing_to_prove as prove, nothing_to_renounce as renounce, nothing_to_seal as seal,
 };

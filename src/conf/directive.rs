@@ -21,6 +21,8 @@ pub enum Directive {
     Workers,
     /// How much one source may send.
     RateLimit,
+    /// How much may wait in each socket.
+    ReceiveBuffer,
     /// How echo requests leave for native IPv6.
     EchoPath,
 }
@@ -28,7 +30,7 @@ pub enum Directive {
 use Directive::*;
 
 /// All directives, in the order of the manual page.
-pub const DIRECTIVES: [Directive; 9] = [
+pub const DIRECTIVES: [Directive; 10] = [
     ServerBindAddress,
     ServerBindAddress2,
     Prefix,
@@ -37,6 +39,7 @@ pub const DIRECTIVES: [Directive; 9] = [
     AllowPrivateAddresses,
     Workers,
     RateLimit,
+    ReceiveBuffer,
     EchoPath,
 ];
 
@@ -62,6 +65,7 @@ impl Directive {
             AllowPrivateAddresses => "AllowPrivateAddresses",
             Workers => "Workers",
             RateLimit => "RateLimit",
+            ReceiveBuffer => "ReceiveBuffer",
             EchoPath => "EchoPath",
         }
     }
@@ -76,7 +80,7 @@ impl Directive {
             AllowPrivateAddresses => Some("no"),
             Workers => Some("auto"),
             RateLimit => Some("10000 10000"),
-            EchoPath => Some("auto"),
+            ReceiveBuffer | EchoPath => Some("auto"),
         }
     }
 

@@ -114,6 +114,7 @@ impl Reader<'_> {
         let facility = self.value(Directive::SyslogFacility, str::parse);
         let workers = self.value(Directive::Workers, str::parse);
         let rate_limit = self.value(Directive::RateLimit, value::rate_limit);
+        let receive_buffer = self.value(Directive::ReceiveBuffer, str::parse);
         let echo_path = self.value(Directive::EchoPath, value::echo_path);
         Some(Config {
             primary: primary?,
@@ -124,6 +125,7 @@ impl Reader<'_> {
             allow_private: allow_private?,
             workers: workers?,
             rate_limit: rate_limit?,
+            receive_buffer: receive_buffer?,
             echo_path: echo_path?,
         })
     }

@@ -35,7 +35,7 @@ pub use diagnostic::{Diagnostic, Position, Severity};
 pub use directive::{DIRECTIVES, Directive};
 pub use facility::Facility;
 pub use host::{Addresses, Host, Secondary};
-pub use value::{Fault, Workers};
+pub use value::{Fault, ReceiveBuffer, Workers};
 
 use crate::limit::RateLimit;
 use crate::wire::address::ServicePrefix;
@@ -62,6 +62,8 @@ pub struct Config {
     pub workers: Workers,
     /// `RateLimit`; `None` is no limit.
     pub rate_limit: Option<RateLimit>,
+    /// `ReceiveBuffer`.
+    pub receive_buffer: ReceiveBuffer,
     /// `EchoPath`.
     pub echo_path: Way,
 }

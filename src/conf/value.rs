@@ -110,6 +110,41 @@ impl FromStr for Workers {
     }
 }
 
+/// How much may wait in each socket until a thread reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiveBuffer {
+    /// Much, or as much as the system grants.
+    Auto,
+    /// This many bytes, from [`ReceiveBuffer::LEAST`] to [`ReceiveBuffer::MOST`].
+    Bytes(u32),
+}
+
+impl ReceiveBuffer {
+    /// Fewer bytes than a dozen datagrams of any system.
+    const LEAST: u32 = 1 << 12;
+    /// Bytes that Linux can still double (sock_setsockopt, net/core/sock.c).
+    const MOST: u32 = 1 << 30;
+}
+
+impl FromStr for ReceiveBuffer {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        if text.eq_ignore_ascii_case("auto") {
+            return Ok(Self::Auto);
+        }
+        let range = Self::LEAST.into()..=Self::MOST.into();
+        let bytes =
+            ranged(Directive::ReceiveBuffer, text, range, "").map_err(|fault| {
+                match number(text) {
+                    Some(_) => fault,
+                    None => fault.help("auto leaves the number of bytes to the server"),
+                }
+            })?;
+        Ok(u32::try_from(bytes).map_or(Self::Auto, Self::Bytes))
+    }
+}
+
 /// Reads `PACKETS_PER_SECOND [BURST]`; a rate of 0 is no limit, a missing burst is as large as the
 /// rate.
 pub(super) fn rate_limit(text: &str) -> Result<Option<RateLimit>, Fault> {

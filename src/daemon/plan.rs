@@ -10,7 +10,7 @@ use platform::Way;
 
 use super::Fault;
 use crate::cli::Options;
-use crate::conf::{Addresses, Config, Diagnostic, Facility, Secondary, Workers};
+use crate::conf::{Addresses, Config, Diagnostic, Facility, ReceiveBuffer, Secondary, Workers};
 use crate::limit::RateLimit;
 use crate::wire::TEREDO_PORT;
 use crate::wire::address::ServicePrefix;
@@ -32,6 +32,8 @@ pub struct Plan {
     pub rate_limit: Option<RateLimit>,
     /// Threads of the worker, each with sockets of its own.
     pub workers: NonZeroUsize,
+    /// How much may wait in each socket.
+    pub receive_buffer: ReceiveBuffer,
     /// Where a detached daemon logs.
     pub facility: Facility,
     /// How echo requests leave for native IPv6.
@@ -61,6 +63,7 @@ impl Plan {
                 config.workers,
                 available_parallelism().unwrap_or(NonZeroUsize::MIN),
             ),
+            receive_buffer: config.receive_buffer,
             facility: config.facility,
             echo_path: config.echo_path,
             local: options.local,

@@ -9,7 +9,12 @@ use platform::{Endpoint, OsError, Way};
 
 use super::Fault;
 use super::plan::Plan;
+use crate::conf::ReceiveBuffer;
 use crate::wire::TEREDO_PORT;
+
+/// Bytes that a socket may hold unless the configuration says otherwise: more than ten thousand small datagrams on Linux, which
+/// takes a flood that fills a gigabit tens of milliseconds.
+const RECEIVE_BUFFER: u32 = 4 << 20;
 
 /// The sockets of the daemon.
 #[derive(Debug)]
@@ -101,15 +106,32 @@ impl Sockets {
             .flatten();
         let endpoint = match held.find(|endpoint| *endpoint.address().ip() == address) {
             Some(endpoint) => endpoint.resized(plan.workers)?,
-            None => open(address, plan)?,
+            None => return open(address, plan),
         };
+        give_room(&endpoint, plan)?;
         Ok(endpoint)
     }
 }
 
 fn open(address: Ipv4Addr, plan: &Plan) -> Result<Endpoint, Fault> {
-    Ok(Endpoint::open(
-        SocketAddrV4::new(address, TEREDO_PORT),
-        plan.workers,
-    )?)
+    let endpoint = Endpoint::open(SocketAddrV4::new(address, TEREDO_PORT), plan.workers)?;
+    give_room(&endpoint, plan)?;
+    Ok(endpoint)
+}
+
+/// Lets each socket hold what the plan says, or what the system grants of it.
+fn give_room(endpoint: &Endpoint, plan: &Plan) -> Result<(), Fault> {
+    let (wanted, asked_for) = match plan.receive_buffer {
+        ReceiveBuffer::Auto => (RECEIVE_BUFFER, false),
+        ReceiveBuffer::Bytes(bytes) => (bytes, true),
+    };
+    let granted = endpoint.set_receive_buffer(wanted)?;
+    if granted < wanted && asked_for {
+        warn!(
+            "ReceiveBuffer: {} may hold {granted} bytes, not {wanted}: {} is the limit",
+            endpoint.address(),
+            platform::RECEIVE_BUFFER_LIMIT
+        );
+    }
+    Ok(())
 }

@@ -10,7 +10,8 @@ pub(crate) use privileges::{limit, prove, renounce};
 pub(crate) use raw::{RawSocket, open_raw};
 pub(crate) use spread::{clear_dont_fragment, open_beside, open_first};
 
-pub(crate) use crate::bsd::{FORWARDING, forwards, single_thread};
+pub use crate::bsd::RECEIVE_BUFFER_LIMIT;
+pub(crate) use crate::bsd::{FORWARDING, forwards, set_receive_buffer, single_thread};
 pub(crate) use crate::confine::nothing_to_seal as seal;
 pub(crate) use crate::raw::duplicate as share_raw;
 pub(crate) use crate::tun::device::open_framed as open_tunnel;

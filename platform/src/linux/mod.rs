@@ -2,11 +2,14 @@
 
 mod privileges;
 mod raw;
+mod room;
 mod spread;
 mod tun;
 
 pub(crate) use privileges::{prove, renounce, single_thread};
 pub(crate) use raw::{RawSocket, open_raw};
+pub use room::RECEIVE_BUFFER_LIMIT;
+pub(crate) use room::set_receive_buffer;
 pub(crate) use spread::{clear_dont_fragment, open_beside};
 pub(crate) use tun::{FORWARDING, FRAME, forwards, open_tunnel, raise};
 

@@ -8,7 +8,8 @@ use std::os::fd::OwnedFd;
 pub(crate) use pledge::{prove, renounce, restrict_monitor, seal};
 pub(crate) use raw::{RawSocket, open_raw, share_raw};
 
-pub(crate) use crate::bsd::{FORWARDING, forwards, raise, single_thread};
+pub use crate::bsd::RECEIVE_BUFFER_LIMIT;
+pub(crate) use crate::bsd::{FORWARDING, forwards, raise, set_receive_buffer, single_thread};
 pub(crate) use crate::limit::nothing as limit;
 pub(crate) use crate::udp::open::{
     duplicate as open_beside, never_set as clear_dont_fragment, open_alone as open_first,

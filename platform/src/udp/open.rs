@@ -52,6 +52,19 @@ impl Endpoint {
         Self { address, sockets }.grown(count)
     }
 
+    /// Lets each socket hold at least `bytes` of what has arrived, or as much of that as the system grants: the least that
+    /// one of them got, in bytes. Sockets that other processes hold too change there as well.
+    ///
+    /// # Errors
+    /// `setsockopt` or `getsockopt`, with the address.
+    pub fn set_receive_buffer(&self, bytes: u32) -> Result<u32, OsError> {
+        let failed = |error| OsError::new("setsockopt SO_RCVBUF", self.address, error);
+        self.sockets.iter().try_fold(u32::MAX, |least, socket| {
+            let granted = sys::set_receive_buffer(socket, bytes).map_err(failed)?;
+            Ok(least.min(granted))
+        })
+    }
+
     /// The address and port.
     pub fn address(&self) -> SocketAddrV4 {
         self.address
@@ -166,6 +179,27 @@ mod tests {
                 assert_eq!(local_address(socket), Some(two.address()));
             }
         }
+    }
+
+    #[test]
+    fn a_receive_buffer_is_what_was_granted() {
+        let endpoint = Endpoint::open(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), NonZeroUsize::MIN);
+        let endpoint = endpoint.unwrap();
+        let held = || {
+            let held = SockRef::from(&endpoint.sockets()[0])
+                .recv_buffer_size()
+                .unwrap();
+            // Linux doubles what it is told: socket(7).
+            u32::try_from(held).unwrap() / if cfg!(target_os = "linux") { 2 } else { 1 }
+        };
+        for wanted in [65_536, 131_072, 1 << 30] {
+            let granted = endpoint.set_receive_buffer(wanted).unwrap();
+            assert!(
+                granted == held() && granted <= wanted,
+                "{granted} of {wanted}"
+            );
+        }
+        assert_eq!(endpoint.set_receive_buffer(65_536).unwrap(), 65_536);
     }
 
     #[test]
