@@ -24,7 +24,7 @@ pub struct RateLimit {
 }
 
 /// The prefix lengths that have an allowance, and how many times that of a single source.
-const LEVELS: [(u32, u64); 4] = [(32, 1), (24, 2), (16, 4), (8, 8)];
+const LEVELS: [(u32, u64); 4] = [(32, 1), (24, 2), (16, 3), (8, 4)];
 
 /// Cells of a level, a power of two. A flood of a million packets a second from sources that fill the table evenly takes 244 a
 /// second from each cell, and leaves the rest to whoever shares it.
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn networks_have_an_allowance_of_their_own() {
-        for (spread, allowance) in [(0, 200), (8, 400), (16, 800)] {
+        for (spread, allowance) in [(0, 200), (8, 300), (16, 400)] {
             let mut limiter = limiter(1, 100);
             let sources = (0..10_000_u32).map(|number| 11 << 24 | (number & 0xff) << spread);
             assert_eq!(admitted(&mut limiter, sources), allowance, "{spread}");
