@@ -66,11 +66,11 @@ common() {
     for program in miredo-server teredo-probe; do
         echo "$1/sbin/$program"
         echo "$2/man8/$program.8"
+        echo "$1/share/bash-completion/completions/$program"
+        echo "$1/share/fish/vendor_completions.d/$program.fish"
+        echo "$1/share/zsh/site-functions/_$program"
     done
     echo "$2/man5/miredo-server.conf.5"
-    echo "$1/share/bash-completion/completions/miredo-server"
-    echo "$1/share/fish/vendor_completions.d/miredo-server.fish"
-    echo "$1/share/zsh/site-functions/_miredo-server"
 }
 
 # The packing list of a port, in absolute paths; what its tree adds by itself is added, what it makes is not.
@@ -126,9 +126,11 @@ paths() {
 }
 
 completions() {
-    bash -n "$prefix/share/bash-completion/completions/miredo-server"
-    ! has zsh || zsh -n "$prefix/share/zsh/site-functions/_miredo-server"
-    ! has fish || fish -n "$prefix/share/fish/vendor_completions.d/miredo-server.fish"
+    for program in miredo-server teredo-probe; do
+        bash -n "$prefix/share/bash-completion/completions/$program"
+        ! has zsh || zsh -n "$prefix/share/zsh/site-functions/_$program"
+        ! has fish || fish -n "$prefix/share/fish/vendor_completions.d/$program.fish"
+    done
 }
 
 serves() {

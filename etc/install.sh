@@ -59,21 +59,21 @@ build() {
         "$CARGO" build --release --locked --bins
 }
 
-# What is installed, a line each: mode, source, target. Every program has a page in section 8.
+# What is installed, a line each: mode, source, target. Every program has a page in section 8, and completions.
 files() {
     for page in man/*.8; do
         program=$(basename "$page" .8)
         echo "755 $BUILT/$program $SBINDIR/$program"
         echo "644 $page $MANDIR/man8/$program.8"
+        echo "644 etc/completions/$program.bash $PREFIX/share/bash-completion/completions/$program"
+        echo "644 etc/completions/_$program $PREFIX/share/zsh/site-functions/_$program"
+        echo "644 etc/completions/$program.fish $PREFIX/share/fish/vendor_completions.d/$program.fish"
     done
     for page in man/*.5; do
         echo "644 $page $MANDIR/man5/$(basename "$page")"
     done
     # Never the configuration itself: that is the administrator's.
     echo "644 etc/miredo-server.conf.sample $SAMPLEDIR/miredo-server.conf.sample"
-    echo "644 etc/completions/miredo-server.bash $PREFIX/share/bash-completion/completions/miredo-server"
-    echo "644 etc/completions/_miredo-server $PREFIX/share/zsh/site-functions/_miredo-server"
-    echo "644 etc/completions/miredo-server.fish $PREFIX/share/fish/vendor_completions.d/miredo-server.fish"
     service
 }
 

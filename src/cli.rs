@@ -1,4 +1,4 @@
-//! The options of miredo-server(8).
+//! The options of miredo-server(8); those of teredo-probe(8) in [`probe`].
 //!
 //! A port sets its own paths and user when it builds, by these environment variables:
 //!
@@ -11,10 +11,12 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::{Parser, ValueHint};
 
 use crate::conf::{self, Host, Overrides, Parsed};
+
+pub mod probe;
 
 /// The configuration file, unless the command line names one.
 pub const CONFIG_FILE: &str = match option_env!("MIREDO_CONFIG_FILE") {
@@ -48,6 +50,7 @@ const VERSION: &str = concat!(
 pub struct Options {
     /// Read the configuration from FILE
     #[arg(short, long, value_name = "FILE", visible_alias = "conf", value_parser = absolute())]
+    #[arg(value_hint = ValueHint::FilePath)]
     #[arg(help = format!("Read the configuration from FILE [default: {CONFIG_FILE}]"))]
     config: Option<PathBuf>,
 
@@ -56,17 +59,19 @@ pub struct Options {
     pub foreground: bool,
 
     /// Run as USER, a name in passwd(5) other than that of uid 0
-    #[arg(short, long, visible_alias = "username")]
+    #[arg(short, long, visible_alias = "username", value_hint = ValueHint::Username)]
     #[arg(help = format!("Run as USER, a name in passwd(5) other than that of uid 0 [default: {USER}]"))]
     pub user: Option<String>,
 
     /// Write the process id to FILE; `None` if the option is absent: see [`Options::pid_file`]
     #[arg(short, long, value_name = "FILE", value_parser = absolute())]
+    #[arg(value_hint = ValueHint::FilePath)]
     #[arg(help = format!("Write the process id to FILE [default: {PID_FILE}]"))]
     pidfile: Option<PathBuf>,
 
     /// Confine the server to DIR, an empty directory
     #[arg(short = 't', long, value_name = "DIR", visible_alias = "chrootdir", value_parser = absolute())]
+    #[arg(value_hint = ValueHint::DirPath)]
     pub chroot: Option<PathBuf>,
 
     /// Report every fault of the configuration and exit
@@ -78,7 +83,7 @@ pub struct Options {
     pub local: bool,
 
     /// Primary IPv4 address or a name that has it, in place of ServerBindAddress
-    #[arg(value_name = "SERVER_NAME")]
+    #[arg(value_name = "SERVER_NAME", value_hint = ValueHint::Hostname)]
     pub server_name: Option<Host>,
 }
 

@@ -8,25 +8,22 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use miredo_server::cli::Options;
+use miredo_server::cli::{self, probe};
 
 #[test]
 fn are_those_of_the_options() {
-    for (shell, name) in [
-        (Shell::Bash, "miredo-server.bash"),
-        (Shell::Zsh, "_miredo-server"),
-        (Shell::Fish, "miredo-server.fish"),
-    ] {
-        let mut written = Vec::new();
-        clap_complete::generate(
-            shell,
-            &mut Options::command(),
-            "miredo-server",
-            &mut written,
-        );
+    let commands = [cli::Options::command(), probe::Options::command()];
+    let shells = [Shell::Bash, Shell::Zsh, Shell::Fish];
+    for (mut command, shell) in commands
+        .into_iter()
+        .flat_map(|command| shells.map(|shell| (command.clone(), shell)))
+    {
+        let name = command.get_name().to_owned();
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("etc/completions")
-            .join(name);
+            .join(file(shell, &name));
+        let mut written = Vec::new();
+        clap_complete::generate(shell, &mut command, name, &mut written);
         if std::env::var_os("MIREDO_WRITE_COMPLETIONS").is_some() {
             fs::write(&path, &written).unwrap();
         }
@@ -36,5 +33,13 @@ fn are_those_of_the_options() {
             "{} is out of step with src/cli.rs; write it with MIREDO_WRITE_COMPLETIONS=1",
             path.display()
         );
+    }
+}
+
+/// As the shells and their packagers call such files.
+fn file(shell: Shell, name: &str) -> String {
+    match shell {
+        Shell::Zsh => format!("_{name}"),
+        _ => format!("{name}.{shell}"),
     }
 }

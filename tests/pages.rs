@@ -6,24 +6,18 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use clap::CommandFactory;
-use miredo_server::cli::Options;
+use clap::{Command, CommandFactory};
+use miredo_server::cli::{self, probe};
 use miredo_server::conf::{self, DIRECTIVES, Overrides};
 
 const SAMPLE: &str = "etc/miredo-server.conf.sample";
 
 #[test]
-fn miredo_server_8_has_every_option() {
-    let command = Options::command();
-    let mut options = BTreeSet::from(["-h".to_owned(), "--help".to_owned()]);
-    options.extend(["-V".to_owned(), "--version".to_owned()]);
-    for argument in command.get_arguments() {
-        options.extend(argument.get_short().map(|short| format!("-{short}")));
-        let aliases = argument.get_visible_aliases().unwrap_or_default();
-        let long = argument.get_long().into_iter().chain(aliases);
-        options.extend(long.map(|long| format!("--{long}")));
-    }
-    assert_eq!(flags("man/miredo-server.8"), options);
+fn section_8_has_every_option() {
+    let page = flags("man/miredo-server.8");
+    assert_eq!(page, options(&cli::Options::command()));
+    let page = flags("man/teredo-probe.8");
+    assert_eq!(page, options(&probe::Options::command()));
 }
 
 #[test]
@@ -80,6 +74,17 @@ fn the_sample_has_every_directive() {
         (directive.name(), default)
     });
     assert_eq!(directives, expected);
+}
+
+fn options(command: &Command) -> BTreeSet<String> {
+    let mut options = BTreeSet::from(["-h", "--help", "-V", "--version"].map(str::to_owned));
+    for argument in command.get_arguments() {
+        options.extend(argument.get_short().map(|short| format!("-{short}")));
+        let aliases = argument.get_visible_aliases().unwrap_or_default();
+        let long = argument.get_long().into_iter().chain(aliases);
+        options.extend(long.map(|long| format!("--{long}")));
+    }
+    options
 }
 
 /// The options that a page's lists of items name, by `Fl` and their letters or words.

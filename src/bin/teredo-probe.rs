@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use miredo_server::conf::Host;
+use miredo_server::cli::probe::Options;
 use miredo_server::wire::TEREDO_PORT;
 use miredo_server::wire::address::{ALL_ROUTERS, CONE, link_local};
 use miredo_server::wire::discovery::{RouterAdvertisement, RouterSolicitation};
@@ -23,24 +23,6 @@ const TRIES: u32 = 3;
 
 /// Authentication header, IPv6 header, Router Solicitation.
 const SOLICITATION_LEN: usize = Authentication::MIN_LEN + HEADER_LEN + RouterSolicitation::MIN_LEN;
-
-/// Tell whether a Teredo server works, and how this host appears to it
-#[derive(Parser)]
-#[command(name = "teredo-probe", version, about, long_about = None)]
-struct Options {
-    /// Wait MILLISECONDS for each of three tries
-    #[arg(short, long, value_name = "MILLISECONDS", default_value_t = 4000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    wait: u64,
-
-    /// Primary IPv4 address of the server, or a name that has it
-    #[arg(value_name = "SERVER")]
-    server: Host,
-
-    /// Secondary address, unless it is the next one
-    #[arg(value_name = "SECONDARY")]
-    secondary: Option<Host>,
-}
 
 fn main() -> ExitCode {
     // Not println, which panics when the reader has had enough.
