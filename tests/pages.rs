@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::{Command, CommandFactory};
 use miredo_server::cli::{self, probe};
 use miredo_server::conf::{self, DIRECTIVES, Overrides};
+use miredo_server::verdict::{Kind, Loss, Reason};
 
 const SAMPLE: &str = "etc/miredo-server.conf.sample";
 
@@ -44,6 +45,57 @@ fn miredo_server_conf_5_states_every_default() {
             assert!(text.contains(word), "{directive}: {word}");
         }
     }
+}
+
+#[test]
+fn miredo_server_8_has_every_counter() {
+    let page = items("man/miredo-server.8");
+    let phrases = Kind::ALL.iter().map(|kind| kind.as_str());
+    let phrases = phrases.chain(Reason::ALL.iter().map(|reason| reason.as_str()));
+    let phrases = phrases.chain(Loss::ALL.iter().map(|loss| loss.as_str()));
+    for phrase in phrases {
+        assert!(page.contains(phrase), "{phrase}");
+    }
+}
+
+/// Each message that the files of tests/conf/bad and tests/conf/good provoke has an item that ends in the same words.
+#[test]
+fn miredo_server_conf_5_has_every_fault() {
+    let page = items("man/miredo-server.conf.5");
+    let known: BTreeSet<String> = page.iter().map(|item| last_words(item)).collect();
+    let directories = ["tests/conf/bad", "tests/conf/good"];
+    let files = directories.map(|directory| fs::read_dir(directory).unwrap());
+    let paths = files.into_iter().flatten().map(|file| file.unwrap().path());
+    for path in paths.filter(|path| path.extension().is_some_and(|kind| kind == "expected")) {
+        let said = fs::read(&path).unwrap();
+        for line in String::from_utf8_lossy(&said).lines() {
+            let error = line.split_once(": error: ");
+            let Some((_, fault)) = error.or_else(|| line.split_once(": warning: ")) else {
+                continue;
+            };
+            assert!(
+                known.contains(&last_words(fault)),
+                "{}: {fault}",
+                path.display()
+            );
+        }
+    }
+}
+
+/// The last three words before a colon, without values: what is not in lower case stands for any such word.
+fn last_words(message: &str) -> String {
+    // Not after the second colon of "fe80::".
+    let mut heads = message
+        .match_indices(": ")
+        .map(|(at, _)| message.split_at(at).0);
+    let message = heads.find(|head| !head.ends_with(':')).unwrap_or(message);
+    let plain = |word: &str| word.chars().all(|c| c.is_ascii_lowercase() || c == ',');
+    let words = message
+        .split(' ')
+        .map(|word| if plain(word) { word } else { "*" });
+    let mut last: Vec<&str> = words.rev().take(3).collect();
+    last.reverse();
+    last.join(" ")
 }
 
 #[test]
@@ -85,6 +137,13 @@ fn options(command: &Command) -> BTreeSet<String> {
         options.extend(long.map(|long| format!("--{long}")));
     }
     options
+}
+
+/// The items of a page's lists.
+fn items(page: &str) -> BTreeSet<String> {
+    let page = read(page);
+    let items = page.lines().filter_map(|line| line.strip_prefix(".It "));
+    items.map(str::to_owned).collect()
 }
 
 /// The options that a page's lists of items name, by `Fl` and their letters or words.
