@@ -25,9 +25,9 @@ pub(crate) struct HandleArgs {
     /// Handle each case so many times, and measure nothing: for a profiler.
     #[arg(long)]
     times: Option<u64>,
-    /// Only cases whose name contains this.
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Only the case of this name.
+    #[arg(long)]
+    only: Option<String>,
 }
 
 /// One datagram, and a limit that lets it through or does not.
@@ -54,8 +54,10 @@ pub(crate) fn main(args: &HandleArgs) -> Result<(), Fault> {
 /// What became of each case, and the median over rounds of nanoseconds.
 fn measure(args: &HandleArgs) -> Result<Vec<(String, f64)>, Fault> {
     let cases = cases()?;
-    let wanted = cases.iter().filter(|case| case.name.contains(&args.only));
-    Ok(wanted
+    let wanted = |case: &&Case| args.only.as_deref().is_none_or(|only| only == case.name);
+    Ok(cases
+        .iter()
+        .filter(wanted)
         .map(|case| {
             let (verdict, nanoseconds) = run(case, args);
             (format!("{}: {verdict}", case.name), nanoseconds)
