@@ -300,13 +300,21 @@ fn reload_gives_the_sockets_another_receive_buffer() {
         scratch.write("conf", &config);
         server.signal(Signal::SIGHUP);
         server.expect("reloaded");
-        let sockets =
-            harness::output(Command::new("ss").args(["-Huamn", "src", &primary.to_string()]));
-        let sockets = String::from_utf8(sockets.stdout).unwrap();
-        // The kernel doubles it: socket(7). Two workers have a socket each.
-        let held = sockets.matches(&format!("rb{},", bytes * 2)).count();
-        assert_eq!(held, 2, "{sockets}");
+        // Two workers have a socket each.
+        assert_eq!(harness::receive_buffers(primary), [bytes; 2]);
     }
+    // An address that this host does not have, beside one that stays.
+    let config = configuration(primary) + "ServerBindAddress2 192.0.2.1\nReceiveBuffer 262144\n";
+    scratch.write("conf", &config);
+    server.signal(Signal::SIGHUP);
+    server.expect("not reloaded");
+    assert_eq!(harness::receive_buffers(primary), [131_072; 2]);
+    // Sockets that come beside those that stay.
+    let config = configuration(primary).replace("Workers 2", "Workers 3");
+    scratch.write("conf", &(config + "ReceiveBuffer 262144\n"));
+    server.signal(Signal::SIGHUP);
+    server.expect("reloaded");
+    assert_eq!(harness::receive_buffers(primary), [262_144; 3]);
     server.stop();
 }
 

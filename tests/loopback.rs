@@ -49,7 +49,7 @@ fn a_receive_buffer_that_was_asked_for_and_not_granted_is_warned_of() {
         let config = scratch.write("conf", &text);
         Server::start(ordinary(&scratch).arg("--local").arg("-c").arg(config)).stop()
     };
-    let seen = buffer(1 << 30);
+    let seen = buffer(1 << 28);
     let warned = format!("ReceiveBuffer: {primary}:3544 may hold ");
     let count = seen.iter().filter(|line| line.contains(&warned)).count();
     assert_eq!(count, 1, "{seen:#?}");
@@ -58,6 +58,27 @@ fn a_receive_buffer_that_was_asked_for_and_not_granted_is_warned_of() {
         !seen.iter().any(|line| line.contains("ReceiveBuffer")),
         "{seen:#?}"
     );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_reload_gives_the_sockets_another_receive_buffer() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let write = |bytes: u32| {
+        let text = format!("ServerBindAddress {primary}\nWorkers 2\nReceiveBuffer {bytes}\n");
+        scratch.write("conf", &text)
+    };
+    let config = write(16_384);
+    let mut server = Server::start(ordinary(&scratch).arg("--local").arg("-c").arg(config));
+    assert_eq!(harness::receive_buffers(primary), [16_384; 2]);
+    for bytes in [65_536, 32_768] {
+        write(bytes);
+        server.signal(nix::sys::signal::Signal::SIGHUP);
+        server.expect("reloaded");
+        assert_eq!(harness::receive_buffers(primary), [bytes; 2]);
+    }
+    server.stop();
 }
 
 #[test]

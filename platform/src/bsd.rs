@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use socket2::SockRef;
 
 use crate::OsError;
+use crate::room::largest;
 
 /// What ip6_input (sys/netinet6/ip6_input.c) looks at, by its name.
 pub(crate) const FORWARDING: &str = "net.inet6.ip6.forwarding";
@@ -46,20 +47,14 @@ pub const RECEIVE_BUFFER_LIMIT: &str = if cfg!(target_os = "netbsd") {
     "kern.ipc.maxsockbuf"
 };
 
-/// The largest of `bytes`, half of it, and so on that the system grants. It refuses with ENOBUFS what is too large: `sbreserve` and
-/// its callers in sys/kern/uipc_socket2.c of OpenBSD, NetBSD and DragonFly, bsd/kern/uipc_socket2.c of xnu, `sbsetopt` in
-/// sys/kern/uipc_sockbuf.c of FreeBSD.
+/// As much of `bytes` as the system grants.
 pub(crate) fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
-    let mut granted = bytes;
-    loop {
-        match SockRef::from(socket).set_recv_buffer_size(granted as usize) {
-            Ok(()) => return Ok(granted),
-            Err(error) if error.raw_os_error() != Some(Errno::ENOBUFS as i32) => return Err(error),
-            // Not even little: then what the socket was made with.
-            Err(_) if granted < 4096 => return Ok(granted),
-            Err(_) => granted /= 2,
-        }
-    }
+    let socket = SockRef::from(socket);
+    largest(
+        bytes,
+        |bytes| socket.set_recv_buffer_size(bytes as usize),
+        || Ok(u32::try_from(socket.recv_buffer_size()?).unwrap_or(u32::MAX)),
+    )
 }
 
 /// ifconfig(8) on `interface`.

@@ -7,6 +7,7 @@
 //! | [`plain`] | datagrams one a call, as every Unix can |
 //! | `mmsg` | datagrams many a call, for systems with recvmmsg and sendmmsg |
 //! | `sockopt` | socket options that no crate knows |
+//! | `room` | the largest receive buffer where the kernel refuses what is too large |
 //! | [`confine`](mod@confine), `ids` | giving up root, and the proof |
 //! | [`detach`](mod@detach) | going into the background once all is well |
 //! | [`inherit`] | descriptors passed on over exec |
@@ -68,6 +69,8 @@ pub mod limit;
 mod mmsg;
 pub mod plain;
 pub mod raw;
+#[cfg(any(test, not(target_os = "linux")))]
+mod room;
 #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
 mod sockopt;
 pub mod syslog;

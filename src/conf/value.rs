@@ -122,8 +122,8 @@ pub enum ReceiveBuffer {
 impl ReceiveBuffer {
     /// Fewer bytes than a dozen datagrams of any system.
     const LEAST: u32 = 1 << 12;
-    /// Bytes that Linux can still double (sock_setsockopt, net/core/sock.c).
-    const MOST: u32 = 1 << 30;
+    /// Far more than helps, and less than Linux can still double (`__sock_set_rcvbuf`, net/core/sock.c).
+    const MOST: u32 = 1 << 28;
 }
 
 impl FromStr for ReceiveBuffer {

@@ -76,6 +76,7 @@ impl Monitor {
         sockets: Sockets,
         signals: Signals,
     ) -> Result<Self, Fault> {
+        sockets.give_room(&plan);
         let worker = Child::start(&setting.program, order(&setting, &plan), &sockets)?;
         Ok(Self {
             setting,
@@ -140,6 +141,7 @@ impl Monitor {
         })?;
         let sockets = self.sockets.adapt(&plan)?;
         let child = Child::start(&self.setting.program, order(&self.setting, &plan), &sockets)?;
+        sockets.give_room(&plan);
         if let Tenure::Serving(old) = std::mem::replace(&mut self.worker, Tenure::Serving(child)) {
             self.counters.add(&old.stop());
         }

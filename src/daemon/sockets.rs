@@ -100,38 +100,43 @@ impl Sockets {
             .map(move |primary| (primary, secondary.next()))
     }
 
+    /// Lets each socket hold what the plan says, or what the system grants of it. Apart from [`Sockets::adapt`], because it
+    /// changes the sockets that stay, which a plan that comes to nothing must not.
+    pub fn give_room(&self, plan: &Plan) {
+        let (wanted, asked_for) = match plan.receive_buffer {
+            ReceiveBuffer::Auto => (RECEIVE_BUFFER, false),
+            ReceiveBuffer::Bytes(bytes) => (bytes, true),
+        };
+        let endpoints = [Some(&self.primary), self.secondary.as_ref()];
+        for endpoint in endpoints.into_iter().flatten() {
+            match endpoint.set_receive_buffer(wanted) {
+                Ok(granted) if granted < wanted && asked_for => warn!(
+                    "ReceiveBuffer: {} may hold {granted} bytes, not {wanted}: {} is the limit",
+                    endpoint.address(),
+                    platform::RECEIVE_BUFFER_LIMIT
+                ),
+                Ok(_) => {}
+                // No reason not to serve.
+                Err(error) => warn!("{error}"),
+            }
+        }
+    }
+
     fn endpoint(&self, address: Ipv4Addr, plan: &Plan) -> Result<Endpoint, Fault> {
         let mut held = [Some(&self.primary), self.secondary.as_ref()]
             .into_iter()
             .flatten();
         let endpoint = match held.find(|endpoint| *endpoint.address().ip() == address) {
             Some(endpoint) => endpoint.resized(plan.workers)?,
-            None => return open(address, plan),
+            None => open(address, plan)?,
         };
-        give_room(&endpoint, plan)?;
         Ok(endpoint)
     }
 }
 
 fn open(address: Ipv4Addr, plan: &Plan) -> Result<Endpoint, Fault> {
-    let endpoint = Endpoint::open(SocketAddrV4::new(address, TEREDO_PORT), plan.workers)?;
-    give_room(&endpoint, plan)?;
-    Ok(endpoint)
-}
-
-/// Lets each socket hold what the plan says, or what the system grants of it.
-fn give_room(endpoint: &Endpoint, plan: &Plan) -> Result<(), Fault> {
-    let (wanted, asked_for) = match plan.receive_buffer {
-        ReceiveBuffer::Auto => (RECEIVE_BUFFER, false),
-        ReceiveBuffer::Bytes(bytes) => (bytes, true),
-    };
-    let granted = endpoint.set_receive_buffer(wanted)?;
-    if granted < wanted && asked_for {
-        warn!(
-            "ReceiveBuffer: {} may hold {granted} bytes, not {wanted}: {} is the limit",
-            endpoint.address(),
-            platform::RECEIVE_BUFFER_LIMIT
-        );
-    }
-    Ok(())
+    Ok(Endpoint::open(
+        SocketAddrV4::new(address, TEREDO_PORT),
+        plan.workers,
+    )?)
 }

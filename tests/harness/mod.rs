@@ -197,6 +197,18 @@ pub fn output(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
 
+/// Bytes that each socket at the address may hold, as ss(8) sees it from outside.
+#[cfg(target_os = "linux")]
+pub fn receive_buffers(address: Ipv4Addr) -> Vec<u32> {
+    let sockets = output(Command::new("ss").args(["-Huamn", "src", &address.to_string()]));
+    let sockets = String::from_utf8(sockets.stdout).unwrap();
+    let sizes = sockets.split(",rb").skip(1);
+    // The kernel doubles it: socket(7).
+    sizes
+        .map(|size| size.split(',').next().unwrap().parse::<u32>().unwrap() / 2)
+        .collect()
+}
+
 /// Sends solicitations from an address of its own.
 pub struct Client {
     pub socket: UdpSocket,

@@ -52,8 +52,8 @@ impl Endpoint {
         Self { address, sockets }.grown(count)
     }
 
-    /// Lets each socket hold at least `bytes` of what has arrived, or as much of that as the system grants: the least that
-    /// one of them got, in bytes. Sockets that other processes hold too change there as well.
+    /// Lets each socket hold `bytes` of what has arrived, or as much of that as the system grants: the least that one of
+    /// them got, in bytes. Sockets that other processes hold too change there as well.
     ///
     /// # Errors
     /// `setsockopt` or `getsockopt`, with the address.
@@ -185,21 +185,26 @@ mod tests {
     fn a_receive_buffer_is_what_was_granted() {
         let endpoint = Endpoint::open(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), NonZeroUsize::MIN);
         let endpoint = endpoint.unwrap();
-        let held = || {
-            let held = SockRef::from(&endpoint.sockets()[0])
-                .recv_buffer_size()
-                .unwrap();
+        let held = |endpoint: &Endpoint| {
+            let held = |socket| SockRef::from(socket).recv_buffer_size().unwrap();
             // Linux doubles what it is told: socket(7).
-            u32::try_from(held).unwrap() / if cfg!(target_os = "linux") { 2 } else { 1 }
+            let times = if cfg!(target_os = "linux") { 2 } else { 1 };
+            let held = endpoint.sockets().iter().map(held);
+            held.map(|bytes| u32::try_from(bytes / times).unwrap())
+                .collect::<Vec<_>>()
         };
         for wanted in [65_536, 131_072, 1 << 30] {
             let granted = endpoint.set_receive_buffer(wanted).unwrap();
             assert!(
-                granted == held() && granted <= wanted,
+                held(&endpoint) == [granted] && granted <= wanted,
                 "{granted} of {wanted}"
             );
         }
-        assert_eq!(endpoint.set_receive_buffer(65_536).unwrap(), 65_536);
+        // Those that stay and those that come, for all who hold them.
+        let more = endpoint.resized(NonZeroUsize::new(2).unwrap()).unwrap();
+        assert_eq!(more.set_receive_buffer(65_536).unwrap(), 65_536);
+        assert_eq!(held(&endpoint), [65_536]);
+        assert_eq!(held(&more), [65_536; 2]);
     }
 
     #[test]
