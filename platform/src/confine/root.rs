@@ -42,7 +42,7 @@ impl Root {
     /// Makes it this process's root and working directory. Only root may.
     pub(super) fn enter(&self) -> Result<(), OsError> {
         match self {
-            Self::Directory(path) => enter(&open_empty(path)?, path),
+            Self::Directory(path) => enter(open_empty(path)?, path),
             Self::Private => enter_private(),
         }
     }
@@ -96,8 +96,13 @@ fn is_empty(directory: &File, path: &Path) -> Result<bool, OsError> {
 }
 
 /// Makes `directory`, known as `path`, the root; then looks again whether it is empty.
-fn enter(directory: &File, path: &Path) -> Result<(), OsError> {
-    fchdir(directory).map_err(|error| OsError::new("chdir", path.display(), error))?;
+///
+/// It is closed before: to a process whose root is not the system's, a jail's above all, FreeBSD refuses chroot(2) while it has
+/// a directory open (`pwd_chroot`, sys/kern/kern_descrip.c, with kern.chroot_allow_open_directories=1, the default), DragonFly
+/// too (`chroot_refuse_vdir_fds`, sys/kern/vfs_syscalls.c).
+fn enter(directory: File, path: &Path) -> Result<(), OsError> {
+    fchdir(&directory).map_err(|error| OsError::new("chdir", path.display(), error))?;
+    drop(directory);
     chroot(".").map_err(|error| OsError::new("chroot", path.display(), error))?;
     chdir("/").map_err(|error| OsError::new("chdir", "/", error))?;
     let root = open_directory(Path::new("/"))?;
@@ -111,7 +116,8 @@ fn enter(directory: &File, path: &Path) -> Result<(), OsError> {
     }
 }
 
-/// Makes a directory, enters it and removes it, whatever goes wrong in between.
+/// Makes a directory, enters it and removes it, whatever goes wrong in between. Its parent stays open for that, so not in a
+/// jail: see [`enter`].
 fn enter_private() -> Result<(), OsError> {
     let mut failed = OsError::new("mkdir", "", Errno::ENOENT);
     for parent in PARENTS.map(Path::new) {
@@ -144,5 +150,5 @@ fn enter_new(path: &Path) -> Result<(), OsError> {
     let directory = open_directory(path)?;
     fchmod(&directory, Mode::from_bits_truncate(0o555))
         .map_err(|error| OsError::new("chmod", path.display(), error))?;
-    enter(&directory, path)
+    enter(directory, path)
 }
