@@ -29,14 +29,12 @@ pub fn host_addresses() -> Result<HostAddresses, OsError> {
             continue;
         };
         addresses.own.push(own);
-        // Not the field of that name: where an address was given without one (`ip address add 192.0.2.1/24`), glibc
-        // puts the address itself there, and Linux refuses to send to the broadcast all the same.
-        if interface.flags.contains(InterfaceFlags::IFF_BROADCAST)
-            && let Some(mask) = ip(interface.netmask)
-            // A /31 (RFC 3021) and a /32 have none.
-            && mask.to_bits().count_zeros() > 1
-        {
-            addresses.broadcasts.push(own | !mask);
+        if interface.flags.contains(InterfaceFlags::IFF_BROADCAST) {
+            addresses.broadcasts.extend(if cfg!(target_os = "linux") {
+                by_mask(own, ip(interface.netmask))
+            } else {
+                by_field(own, ip(interface.broadcast))
+            });
         }
     }
     for list in [&mut addresses.own, &mut addresses.broadcasts] {
@@ -46,9 +44,41 @@ pub fn host_addresses() -> Result<HostAddresses, OsError> {
     Ok(addresses)
 }
 
+/// The directed broadcast of the network of `own`, on Linux: where an address was given without one (`ip address add
+/// 192.0.2.1/24`), glibc has the address itself in the field of that name, and Linux refuses to send to the broadcast all the
+/// same.
+fn by_mask(own: Ipv4Addr, mask: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    // A /31 (RFC 3021) and a /32 have none.
+    let mask = mask.filter(|mask| mask.to_bits().count_zeros() > 1)?;
+    Some(own | !mask)
+}
+
+/// The same elsewhere: the field is what the kernel itself takes for the broadcast (`in_ifinit` or `in_aifaddr_ioctl`,
+/// sys/netinet/in.c). The mask would be wrong, since the kernels cut off where its zeros begin (`in_socktrim`, same file) and
+/// nix reads on behind that.
+fn by_field(own: Ipv4Addr, broadcast: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    // That of a /32 is the address itself.
+    broadcast.filter(|broadcast| *broadcast != own)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_has_a_broadcast_and_a_single_address_none() {
+        let own = Ipv4Addr::new(192, 0, 2, 1);
+        let broadcast = Some(Ipv4Addr::new(192, 0, 2, 127));
+        let mask = |length: u32| Some(Ipv4Addr::from_bits(u32::MAX << (32 - length)));
+        assert_eq!(by_mask(own, mask(25)), broadcast);
+        assert_eq!(by_field(own, broadcast), broadcast);
+        for none in [by_mask(own, mask(31)), by_mask(own, mask(32))] {
+            assert_eq!(none, None);
+        }
+        assert_eq!(by_mask(own, None), None);
+        assert_eq!(by_field(own, Some(own)), None);
+        assert_eq!(by_field(own, None), None);
+    }
 
     #[test]
     fn loopback_is_the_hosts_own_and_no_broadcast() {
