@@ -42,6 +42,17 @@ pub fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError> {
     }
 }
 
+/// Whether this process may still open a way out to native IPv6: on OpenBSD not after [`restrict_monitor`].
+pub(crate) fn may_open_raw() -> Result<(), OsError> {
+    cfg_if::cfg_if! {
+        if #[cfg(target_os = "openbsd")] {
+            sys::may_open_raw()
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// [`limit()`] on systems whose descriptors have no rights.
 #[cfg(not(target_os = "freebsd"))]
 pub(crate) fn nothing(_: &impl AsFd) -> Result<(), OsError> {

@@ -5,8 +5,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 
+use crate::limit::{self, limit};
 use crate::tun::{self, Tunnel};
-use crate::{Icmp6, OsError, Progress, RawIcmp6, limit, sys};
+use crate::{Icmp6, OsError, Progress, RawIcmp6, sys};
 
 /// How ICMPv6 with a client's source leaves this host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,8 +24,10 @@ pub enum Way {
 /// needs neither afterwards.
 ///
 /// # Errors
-/// `socket` or `open`, mostly for want of privilege, and what else the way takes.
+/// `socket` or `open`, mostly for want of privilege, and what else the way takes. On OpenBSD always after
+/// [`restrict_monitor`](crate::restrict_monitor).
 pub fn open_raw(way: Way) -> Result<OwnedFd, OsError> {
+    limit::may_open_raw()?;
     match way {
         Way::Native => sys::open_raw(),
         Way::Tunnel => tun::open(),
@@ -34,8 +37,11 @@ pub fn open_raw(way: Way) -> Result<OwnedFd, OsError> {
 /// Whether the host is set up to carry what leaves this way: a tunnel wants it to forward IPv6. It may be set up later.
 ///
 /// # Errors
-/// Says which setting is missing, and the command for it.
+/// Says which setting is missing, and the command for it. Nothing where this process may not ask: see [`open_raw`].
 pub fn check_raw(way: Way) -> Result<(), OsError> {
+    if limit::may_open_raw().is_err() {
+        return Ok(());
+    }
     match (way, sys::RAW_IS_TUNNEL) {
         (Way::Native, false) => Ok(()),
         (Way::Tunnel, _) | (Way::Native, true) => tun::check_forwarding(),

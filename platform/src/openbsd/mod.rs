@@ -5,7 +5,7 @@ mod raw;
 
 use std::os::fd::OwnedFd;
 
-pub(crate) use pledge::{prove, renounce, restrict_monitor, seal};
+pub(crate) use pledge::{may_open_raw, prove, renounce, restrict_monitor, seal};
 pub(crate) use raw::{RawSocket, open_raw, share_raw};
 
 pub use crate::bsd::RECEIVE_BUFFER_LIMIT;

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 
@@ -18,6 +19,9 @@ const WORKER: &CStr = c"stdio inet";
 /// (proc exec), unlocks and removes its process-id file (flock cpath). What it executes starts without promises and with all files in
 /// sight (sys/kern/kern_exec.c, `sys_execve`): a worker makes its own.
 const MONITOR: &CStr = c"stdio rpath cpath flock inet dns proc exec";
+
+/// Set once this process has promised what a monitor needs.
+static RESTRICTED: AtomicBool = AtomicBool::new(false);
 
 /// Hides all files.
 pub(crate) fn renounce() -> Result<(), OsError> {
@@ -52,7 +56,23 @@ pub(crate) fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError>
         }
     }
     lock()?;
+    RESTRICTED.store(true, Ordering::Relaxed);
     promise(MONITOR)
+}
+
+/// Whether this process may still open a way out to native IPv6. Once it has promised, the kernel would end it for asking:
+/// setting ICMP6_FILTER is in no promise (sys/kern/kern_pledge.c, `pledge_sockopt`), nor is reading whether the host forwards
+/// (`pledge_sysctl`).
+pub(crate) fn may_open_raw() -> Result<(), OsError> {
+    match RESTRICTED.load(Ordering::Relaxed) {
+        false => Ok(()),
+        true => Err(OsError::refused(
+            "open",
+            "another way to native IPv6",
+            "this process has promised not to (pledge(2))",
+        )
+        .remedy("restart the server")),
+    }
 }
 
 fn unveil(path: &CStr, access: &CStr) -> Result<(), OsError> {
