@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::mem::MaybeUninit;
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,10 +11,11 @@ use std::process::{Command, exit};
 
 use miredo_platform::{
     Identity, Root, Udp, Way, confine, confine_unprivileged, default_root, detach, open_pairs,
-    open_raw,
+    open_raw, syslog,
 };
 use nix::unistd::{Gid, Uid};
 
+use crate::common::skip;
 use crate::watching::{Scratch, Waiting, wait_confined};
 use crate::{CHILD, assert_success, child, output};
 
@@ -160,6 +162,27 @@ pub(crate) fn unfit_roots() {
         (Root::Private, Err(_)) => {}
         (Root::Directory(path), _) => assert_eq!(path, Path::new("/var/empty")),
     }
+}
+
+/// Tokyo is nine hours ahead, summer and winter; without its file, or after the zone was looked for in the empty directory, it is
+/// none.
+pub(crate) fn local_time() {
+    if !Path::new("/usr/share/zoneinfo/Asia/Tokyo").exists() {
+        return skip("no time zones: wants tzdata");
+    }
+    let mut command = child("a_confined_process_logs_in_local_time");
+    assert_success(&command.env("TZ", ":Asia/Tokyo").output().unwrap());
+}
+
+pub(crate) fn confine_and_tell_time() {
+    syslog::open(libc::LOG_DAEMON);
+    confine(&nobody(), &Root::Private).unwrap();
+    let mut local = MaybeUninit::uninit();
+    // SAFETY: there is room for what it writes.
+    unsafe { libc::localtime_r(&0, local.as_mut_ptr()) };
+    // SAFETY: it was written.
+    let local: libc::tm = unsafe { local.assume_init() };
+    assert_eq!(local.tm_gmtoff, 9 * 3600);
 }
 
 pub(crate) fn threads_refused() {

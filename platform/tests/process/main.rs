@@ -86,6 +86,12 @@ const MORE: &[Case] = &[
         confine_to_given,
     ),
     (
+        "a_confined_process_logs_in_local_time",
+        Root,
+        local_time,
+        confine_and_tell_time,
+    ),
+    (
         "confinement_wants_one_thread",
         Anyone,
         threads_refused,
