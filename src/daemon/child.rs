@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use platform::OsError;
 
 use super::Fault;
@@ -195,6 +196,8 @@ impl<'a> Hasty<'a> {
     }
 }
 
+/// With poll(2): XNU sets no timeout of a socket whose other end is closed (`sosetoptlock`, bsd/kern/uipc_socket.c, EINVAL), though
+/// what that end has said is still to be read.
 impl Read for Hasty<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self
@@ -202,8 +205,16 @@ impl Read for Hasty<'_> {
             .and_then(|deadline| deadline.checked_duration_since(Instant::now()))
             .filter(|left| !left.is_zero())
             .ok_or(ErrorKind::WouldBlock)?;
-        self.stream.set_read_timeout(Some(left))?;
-        self.stream.read(buffer)
+        // Rounded up, or a rest below a millisecond would be none.
+        let left = PollTimeout::try_from(left.saturating_add(Duration::from_millis(1)))
+            .unwrap_or(PollTimeout::MAX);
+        match poll(
+            &mut [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)],
+            left,
+        )? {
+            0 => Err(ErrorKind::WouldBlock.into()),
+            _ => self.stream.read(buffer),
+        }
     }
 }
 
@@ -265,6 +276,22 @@ mod tests {
         // Though there is something to read.
         let late = hasty.read(&mut [0]).unwrap_err();
         assert_eq!(late.kind(), ErrorKind::WouldBlock);
+        // And when there is not.
+        let mut hasty = Hasty::new(&ours, Duration::from_millis(1));
+        hasty.read_exact(&mut [0]).unwrap();
+        let silent = hasty.read(&mut [0]).unwrap_err();
+        assert_eq!(silent.kind(), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn the_last_word_of_a_closed_stream_is_heard() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.shutdown(Shutdown::Write).unwrap();
+        theirs.write_all(b"counted").unwrap();
+        drop(theirs);
+        let mut word = String::new();
+        let read = Hasty::new(&ours, PATIENCE).read_to_string(&mut word);
+        assert_eq!((read.unwrap(), word.as_str()), (7, "counted"));
     }
 
     #[test]
