@@ -1,4 +1,4 @@
-//! FreeBSD 13 and later.
+//! FreeBSD 14 and later: before, procctl(2) may not know PROC_NO_NEW_PRIVS_CTL (sys/sys/procctl.h of 13.0 does not).
 
 mod privileges;
 mod raw;

@@ -26,7 +26,7 @@ pub(crate) fn open_first(address: SocketAddrV4) -> Result<Socket, OsError> {
     open_sharing(address)
 }
 
-/// One more socket on the address of the first. In a jail before FreeBSD 14 the first gets all.
+/// One more socket on the address of the first.
 pub(crate) fn open_beside(_: &OwnedFd, address: SocketAddrV4) -> Result<OwnedFd, OsError> {
     open_sharing(address).map(OwnedFd::from)
 }
