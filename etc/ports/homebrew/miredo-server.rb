@@ -17,7 +17,9 @@ class MiredoServer < Formula
     ]
     system "make", *settings
     system "make", "install", *settings
-    (etc/"miredo").install pkgshare/"miredo-server.conf.sample" => "miredo-server.conf"
+    # Next to a file that is there already, Homebrew installs it as miredo-server.conf.default.
+    (etc/"miredo").install "etc/miredo-server.conf.sample" => "miredo-server.conf"
+    (var/"run").mkpath
   end
 
   def caveats
@@ -30,7 +32,8 @@ class MiredoServer < Formula
 
   service do
     run [opt_sbin/"miredo-server", "-f"]
-    keep_alive crashed: true
+    # An address may come late, on which it ends with status 1: not a crash to launchd.
+    keep_alive successful_exit: false
     require_root true
     error_log_path var/"log/miredo-server.log"
   end
