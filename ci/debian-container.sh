@@ -11,8 +11,8 @@ main() {
     ip address replace 192.0.2.2/32 dev lo
     # Whether services start with their packages is what is tested.
     rm -f /usr/sbin/policy-rc.d
+    replace_c_server
     install_fresh
-    install_over_c_server
     upgrade
     /bin/sh /root/services-boot.sh
     remove
@@ -20,31 +20,34 @@ main() {
     echo "ok: $package"
 }
 
+# The C server runs, and this one takes its place, its configuration and its addresses. What is left of the other may go.
+replace_c_server() {
+    echo 'START_MIREDO_SERVER=true' >>/etc/default/miredo-server
+    echo 'ServerBindAddress 192.0.2.1' >/etc/miredo-server.conf
+    systemctl start miredo-server
+    pgrep -x miredo-server >/dev/null || failed 'the C server does not run'
+    install_package
+    if dpkg-query -W -f '${db:Status-Status}' miredo-server 2>/dev/null | grep -qx installed; then
+        failed 'the C server is still installed'
+    fi
+    dpkg --purge miredo-server >/dev/null
+    systemctl restart miredo-server || failed 'does not run without what the C server left'
+    [ "$(ps -o user= -C miredo-server | sort -u | tr -d '\n')" = _miredoroot ] || failed 'other users than root and _miredo'
+    [ "$(cat "$configuration")" = 'ServerBindAddress 192.0.2.1' ] || failed 'another configuration'
+}
+
 # Without a configuration there is no server, and that is no failure.
 install_fresh() {
-    rm -f "$configuration"
+    dpkg --purge "$package" >/dev/null
+    rm "$configuration"
     install_package
     [ -n "$(getent passwd _miredo)" ] || failed 'no user'
     systemctl --quiet is-enabled miredo-server || failed 'not enabled'
     [ "$(systemctl is-active miredo-server)" = inactive ] || failed 'runs without a configuration'
-    if dpkg-query -W -f '${db:Status-Status}' miredo-server 2>/dev/null | grep -qx installed; then
-        failed 'the C server is still installed'
-    fi
     for file in $(dpkg --listfiles "$package"); do
         [ -e "$file" ] || failed "$file is not there"
     done
     dpkg --verify "$package"
-}
-
-# As if the C server had served with it, whose package has the file elsewhere and took the link to it along.
-install_over_c_server() {
-    dpkg --purge "$package" >/dev/null
-    echo 'START_MIREDO_SERVER=true' >>/etc/default/miredo-server
-    echo 'ServerBindAddress 192.0.2.1' >/etc/miredo-server.conf
-    install_package
-    systemctl --quiet is-active miredo-server || failed 'does not run'
-    [ "$(cat "$configuration")" = 'ServerBindAddress 192.0.2.1' ] || failed 'another configuration'
-    rm "$configuration"
 }
 
 upgrade() {

@@ -17,7 +17,7 @@ main() {
         skip "$name" 'not on Debian'
         return
     fi
-    check 'Debian packages' packages dpkg-dev fakeroot iproute2 lintian procps systemd-container
+    check 'Debian packages' packages dpkg-dev fakeroot iproute2 lintian miredo-server procps systemd-container
     # shellcheck disable=SC2086 # words
     check 'build' make all $settings
     check 'Debian package' package
