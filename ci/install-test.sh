@@ -19,7 +19,7 @@ main() {
         done
         check "$make install and uninstall, configuration" configuration "$make"
     done
-    check 'not with what was built for other directories' refusal
+    check 'not with what was built for other directories, nor with odd ones' refusal
     # shellcheck disable=SC2046 # words
     check 'build anew and install' make install $(settings)
     check 'paths' paths
@@ -39,7 +39,7 @@ lists() {
 
 # The directories that the program of this test was built for, so that it is not built anew for each system.
 built_like() {
-    [ "$1" = Linux ] || echo 'SYSCONFDIR=/etc SAMPLEDIR=/samples'
+    [ "$1" = Linux ] || echo 'SYSCONFDIR=/etc EMPTYDIR=/var/empty SAMPLEDIR=/samples'
 }
 
 packing_list() {
@@ -109,15 +109,21 @@ configuration() {
 
 # Packages say which program they built. Everybody else's is built anew.
 refusal() {
-    if make install "DESTDIR=$scratch/d" SYSCONFDIR=/elsewhere "BUILT=${CARGO_TARGET_DIR:-target}/release"; then return 1; fi
+    for setting in SYSCONFDIR EMPTYDIR; do
+        if make install "DESTDIR=$scratch/d" "$setting=/elsewhere" "BUILT=${CARGO_TARGET_DIR:-target}/release"; then return 1; fi
+    done
+    # shellcheck disable=SC1003 # a backslash
+    for directory in '/a b' '/a|b' '/a&b' '/a\b'; do
+        if make install "DESTDIR=$scratch/d" "EMPTYDIR=$directory"; then return 1; fi
+    done
     [ ! -e "$scratch/d/elsewhere" ]
 }
 
 paths() {
     # shellcheck disable=SC2046
     for file in $(make -s list $(settings)); do
-        if grep -I -n -e '@[A-Z]*@' -e '/etc/miredo/miredo-server\.conf' -e '/var/run/miredo' -e '/var/empty' "$file" |
-            grep -v -e "$prefix/conf/miredo" -e "$prefix/var"; then
+        if grep -I -n -e '@[A-Z]*@' -e '/etc/miredo/miredo-server\.conf' -e '/var/run/miredo' -e '/var/empty' \
+            -e '/usr/local' "$file" | grep -v -e "$prefix/conf/miredo" -e "$prefix/var"; then
             echo "$file: has other paths than those set"
             return 1
         fi

@@ -50,6 +50,13 @@ settings() {
     given=${BUILT-}
     : "${BUILT:=${CARGO_TARGET_DIR:-target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release}"
     : "${CARGO:=cargo}"
+    # Neither pages nor units nor sed can have these.
+    case $PREFIX$SYSCONFDIR$RUNDIR$LOCALSTATEDIR$EMPTYDIR$SBINDIR$RUNUSER in
+        *[[:space:]]* | *'|'* | *'&'* | *\\*)
+            echo "a setting with a space or one of | & \\ in it cannot be installed" >&2
+            exit 2
+            ;;
+    esac
     config=$SYSCONFDIR/miredo/miredo-server.conf
     pidfile=$RUNDIR/miredo-server.pid
 }
@@ -104,7 +111,7 @@ built_for_here() {
     [ -x "$BUILT/miredo-server" ] || return 1
     # One for another machine cannot be asked.
     help=$("$BUILT/miredo-server" --help 2>/dev/null) || return 0
-    for setting in "$config" "$pidfile" "$RUNUSER"; do
+    for setting in "$config" "$pidfile" "$RUNUSER" "$EMPTYDIR"; do
         case $help in
             *[!A-Za-z0-9/._-]"$setting]"*) ;;
             *) return 1 ;;
@@ -114,7 +121,7 @@ built_for_here() {
 
 build_for_here() {
     if [ -n "$given" ]; then
-        echo "$given/miredo-server: not there, or not built with $config, $pidfile and $RUNUSER as its defaults" >&2
+        echo "$given/miredo-server: not there, or not built with $config, $pidfile, $RUNUSER and $EMPTYDIR as its defaults" >&2
         exit 1
     fi
     build
@@ -142,7 +149,7 @@ substituted() {
             ;;
         *)
             sed -e "s|/etc/miredo/miredo-server\\.conf|$config|g" -e "s|/var/run/miredo-server\\.pid|$pidfile|g" \
-                -e "s|/var/empty|$EMPTYDIR|g" -e "s|\\[default: nobody\\]|[default: $RUNUSER]|g" \
+                -e "s|/var/empty|$EMPTYDIR|g" -e "s|/usr/local/sbin|$SBINDIR|g" -e "s|\\[default: nobody\\]|[default: $RUNUSER]|g" \
                 -e "s|^\\.Dq nobody|.Dq $RUNUSER|" "$1"
             ;;
     esac

@@ -36,6 +36,12 @@ pub const USER: &str = match option_env!("MIREDO_USER") {
     None => "nobody",
 };
 
+/// What the platform crate takes by the same name, for the help alone.
+const EMPTY_DIR: &str = match option_env!("MIREDO_EMPTY_DIR") {
+    Some(path) => path,
+    None => "/var/empty",
+};
+
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\nLicense: BSD-2-Clause. There is no warranty."
@@ -72,6 +78,7 @@ pub struct Options {
     /// Confine the server to DIR, an empty directory
     #[arg(short = 't', long, value_name = "DIR", visible_alias = "chrootdir", value_parser = absolute())]
     #[arg(value_hint = ValueHint::DirPath)]
+    #[arg(help = format!("Confine the server to DIR, an empty directory [default: {EMPTY_DIR}]"))]
     pub chroot: Option<PathBuf>,
 
     /// Report every fault of the configuration and exit
