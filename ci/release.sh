@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes a release of the last commit, into target/release-VERSION: a source tarball with all crates, that builds without a
 # network; what is in it (CycloneDX); checksums. Makes the tarball twice to see that it comes out the same, builds from it
-# where there is no network, and looks at the program.
+# where there is no network, and looks at the program. "ci/release.sh check" does so too, but leaves nothing, and out what is
+# in it: the program that lists that takes longer to build than all of the rest.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
@@ -12,10 +13,23 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 
 main() {
+    case ${1-} in
+        '')
+            rm -rf "$out"
+            contents=yes
+            ;;
+        check)
+            out=$scratch/out
+            contents=no
+            ;;
+        *)
+            echo 'usage: ci/release.sh [check]' >&2
+            exit 2
+            ;;
+    esac
     check 'Debian packages' packages binutils util-linux xz-utils
-    check 'cargo-cyclonedx' cyclonedx
+    [ "$contents" = no ] || check 'cargo-cyclonedx' cyclonedx
     check 'everything committed' clean
-    rm -rf "$out"
     mkdir -p "$out"
     check 'source tarball' tarball "$scratch/1" "$out"
     check 'the same a second time' again
@@ -47,17 +61,24 @@ tarball() {
         cd "$1/$source"
         mkdir .cargo
         cargo vendor --locked --versioned-dirs vendor >.cargo/config.toml
-        "$tools/bin/cargo-cyclonedx" cyclonedx --quiet --format json --spec-version 1.5 --target all \
-            --override-filename "$source.cdx"
-        # One for each crate of the workspace; that of the program lists the other.
-        rm platform/"$source.cdx.json"
     )
-    # It names the crates of the workspace by where they lay.
-    sed "s|path+file://$1/|path+file:///|g" "$1/$source/$source.cdx.json" >"$2/$source.cdx.json"
-    rm "$1/$source/$source.cdx.json"
+    [ "$contents" = no ] || list_contents "$1" "$2"
     # Order, owners, modes and times are no more than what is given here; so are gzip's.
     tar --create --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s \
         --mtime="@$SOURCE_DATE_EPOCH" --directory="$1" "$source" | gzip -9n >"$2/$source.tar.gz"
+}
+
+# list_contents SCRATCH OUT
+list_contents() {
+    (
+        cd "$1/$source"
+        "$tools/bin/cargo-cyclonedx" cyclonedx --quiet --format json --spec-version 1.5 --target all \
+            --override-filename "$source.cdx"
+    )
+    # It names the crates of the workspace by where they lay.
+    sed "s|path+file://$1/|path+file:///|g" "$1/$source/$source.cdx.json" >"$2/$source.cdx.json"
+    # One for each crate of the workspace; that of the program lists the others that it has.
+    find "$1/$source" -name "$source.cdx.json" -exec rm {} +
 }
 
 again() {
@@ -95,7 +116,7 @@ hardened() {
 }
 
 sums() {
-    (cd "$out" && sha256sum -- *.json *.tar.gz >SHA256SUMS && sha256sum --check SHA256SUMS)
+    (cd "$out" && sha256sum -- "$source".* >SHA256SUMS && sha256sum --check SHA256SUMS)
 }
 
 size() {
@@ -108,4 +129,4 @@ size() {
 scratch=$(mktemp -d)
 program=$scratch/built/d/usr/local/sbin/miredo-server
 trap 'rm -rf "$log" "$scratch"' EXIT
-main
+main "$@"
