@@ -122,7 +122,7 @@ sums() {
 size() {
     echo "miredo-server: $(stat -c %s "$program") octets"
     if [ -x /usr/sbin/miredo-server ]; then
-        echo "the C server: $(stat -Lc %s /usr/sbin/miredo-server) octets, and the libraries of its own that it needs"
+        echo "the C server: $(stat -Lc %s /usr/sbin/miredo-server) octets"
     fi
 }
 
