@@ -12,6 +12,7 @@ main() {
     check 'rc.d of OpenBSD' with mksh scripts mksh ksh etc/rc.d/openbsd
     check 'launchd' with python3 plist
     check 'logrotate' with logrotate rotation
+    check 'newsyslog' newsyslog
     check 'build' sh etc/install.sh build
     check 'systemd units' with systemd-analyze units
     check 'systemd exposure' with systemd-analyze exposure
@@ -45,10 +46,20 @@ plist() {
 
 # With -d it only says what it would do, its errors too, and returns 0.
 rotation() {
-    sed 's|@LOCALSTATEDIR@|/var|g' etc/logrotate/miredo-server >"$scratch/logrotate"
+    # It does not read what others than root can write.
+    install -m 644 etc/logrotate/miredo-server "$scratch/logrotate"
     logrotate -d "$scratch/logrotate" >"$scratch/said" 2>&1
     cat "$scratch/said"
     if grep -qi '^error' "$scratch/said"; then return 1; fi
+}
+
+# The fields of a line, and the flags that the BSDs share.
+newsyslog() {
+    grep -v '^#' etc/newsyslog/miredo-server.conf >"$scratch/newsyslog"
+    cat "$scratch/newsyslog"
+    [ -s "$scratch/newsyslog" ]
+    ! grep -Ev '^/[^[:space:]]+([[:space:]]+[a-z]*:[a-z]*)?[[:space:]]+[0-7]{3}[[:space:]]+[0-9]+[[:space:]]+[0-9*]+[[:space:]]+[^[:space:]]+[[:space:]]+[ZB]+$' \
+        "$scratch/newsyslog"
 }
 
 # Installed to where nothing else is, so that the program is where the units say.

@@ -52,7 +52,7 @@ settings() {
     : "${CARGO:=cargo}"
     # Neither pages nor units nor sed can have these.
     case $PREFIX$SYSCONFDIR$RUNDIR$LOCALSTATEDIR$EMPTYDIR$SBINDIR$RUNUSER in
-        *[[:space:]]* | *'|'* | *'&'* | *\\*)
+        *' '* | *'	'* | *'|'* | *'&'* | *\\*)
             echo "a setting with a space or one of | & \\ in it cannot be installed" >&2
             exit 2
             ;;
