@@ -25,9 +25,14 @@ versions() {
 # One test at a time: where 127/8 is a single address, they share it and its neighbour.
 loopback() {
     if [ "$(uname -s)" != Linux ] && [ "$(id -u)" -eq 0 ]; then
-        ifconfig lo0 alias 127.0.0.2 netmask 255.255.255.255
+        for address in 127.0.0.2 127.0.0.3; do
+            ifconfig lo0 alias "$address" netmask 255.255.255.255
+        done
     fi
     cargo test --locked --test loopback --test probe -- --test-threads=1
+    if [ "$(uname -s)" = Linux ] || [ "$(id -u)" -eq 0 ]; then
+        cargo test --locked -p miredo-platform --test udp
+    fi
     cargo test --locked -p miredo-platform --test process a_confined_process_serves
 }
 

@@ -152,6 +152,7 @@ fn bubble(server: std::net::Ipv4Addr, from: &Client, to: &Client) -> Vec<u8> {
 }
 
 /// The variable alone tells nothing: whoever starts a shell below systemd inherits it.
+#[cfg(target_os = "linux")]
 #[test]
 fn lines_carry_their_priority_where_standard_error_is_the_journal() {
     for (stream, first) in [

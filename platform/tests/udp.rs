@@ -1,4 +1,5 @@
-//! What `UdpPair` promises, asked of each backend over loopback.
+//! What `UdpPair` promises, asked of each backend over loopback. Elsewhere than on Linux that has to be given two addresses more, as
+//! with `ifconfig lo0 alias 127.0.0.2 netmask 255.255.255.255` and the same for 127.0.0.3.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -20,6 +21,7 @@ use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
     BATCH, DATAGRAM_MAX, Inbox, Outbox, PairSockets, Progress, UdpPair, Via, open_pairs,
 };
+use nix::poll::{PollFd, PollFlags, poll};
 use socket2::SockRef;
 
 const PRIMARY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
@@ -79,6 +81,13 @@ fn open() -> PairSockets {
 fn address(socket: &impl AsFd) -> SocketAddrV4 {
     let address = SockRef::from(&socket.as_fd()).local_addr().unwrap();
     address.as_socket_ipv4().unwrap()
+}
+
+/// Waits for a datagram at a socket. Elsewhere than on Linux it takes its time, even to this host; those of one sender come in
+/// order.
+fn arrived(socket: &impl AsFd) {
+    let mut entries = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut entries, 10_000_u16), Ok(1));
 }
 
 /// A peer whose reads end in an error rather than never.
@@ -155,7 +164,13 @@ fn more_than_a_batch_arrives_in_order<M: Mover>() {
 
 fn a_flood_does_not_starve_the_other_address<M: Mover>() {
     for flooded in [Via::Primary, Via::Secondary] {
-        let mut subject = Subject::<M>::new();
+        let sockets = open();
+        let quiet = match flooded {
+            Via::Primary => sockets.secondary.as_ref().unwrap(),
+            Via::Secondary => &sockets.primary,
+        };
+        let quiet = quiet.try_clone().unwrap();
+        let mut subject = Subject::<M>::of(sockets);
         let (client, _) = client();
         let (flooded_at, quiet_at) = match flooded {
             Via::Primary => (subject.primary, subject.secondary),
@@ -165,6 +180,7 @@ fn a_flood_does_not_starve_the_other_address<M: Mover>() {
             client.send_to(b"flood", flooded_at).unwrap();
         }
         client.send_to(b"quiet", quiet_at).unwrap();
+        arrived(&quiet);
         let found = (0..2).any(|_| {
             subject.pair.receive(&mut subject.inbox).unwrap();
             subject.inbox.iter().any(|got| got.via == flooded.other())
@@ -211,7 +227,7 @@ fn a_full_outbox_leaves_by_both_addresses<M: Mover>() {
 fn a_refused_datagram_does_not_stop_the_rest<M: Mover>() {
     let mut subject = Subject::<M>::new();
     let (client, to) = client();
-    // Refused with EACCES, since the socket may not broadcast (ip(7)).
+    // Refused with EACCES, since the socket may not broadcast (ip(7)); or for want of a route.
     let broadcast = SocketAddrV4::new(Ipv4Addr::BROADCAST, 9);
     let mut outbox = Outbox::new();
     for (number, to) in [broadcast, to, broadcast, broadcast, to]
@@ -223,7 +239,8 @@ fn a_refused_datagram_does_not_stop_the_rest<M: Mover>() {
     put(&mut outbox, Via::Secondary, to, &[5]);
     let report = subject.pair.send(&outbox);
     assert_eq!((report.sent, report.would_block, report.failed), (3, 0, 3));
-    assert_eq!(report.error.unwrap().raw_os_error(), Some(libc::EACCES));
+    let error = report.error.unwrap().raw_os_error();
+    assert!(error == Some(libc::EACCES) || !cfg!(target_os = "linux"));
     let arrived = [(); 3].map(|()| get(&client).0);
     assert_eq!(arrived, [[1], [4], [5]]);
 }
