@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use log::{error, info};
+use log::{error, info, warn};
 use miredo_server::cli::Options;
 use miredo_server::daemon::child::Program;
 use miredo_server::daemon::monitor::{self, Monitor, Setting};
@@ -53,6 +53,9 @@ fn serve(options: Options) -> Result<(), Fault> {
         Some(platform::detach()?)
     };
     logging::init(monitor::target(&options, &plan));
+    if let Err(error) = platform::allow_files() {
+        warn!("{error}");
+    }
     let signals = Signals::catch()?;
     let raw = Sockets::open_raw(&plan)?;
     let _pidfile = options.pid_file().map(PidFile::create).transpose()?;

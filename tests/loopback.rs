@@ -117,6 +117,26 @@ fn one_address_mode_serves_all_but_cone_solicitations() {
     server.stop();
 }
 
+/// As OpenBSD and NetBSD start daemons, only worse.
+#[test]
+fn a_low_limit_of_open_files_is_raised() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let config = scratch.write("conf", "Workers 16\n");
+    let mut command = Command::new("sh");
+    let script = "ulimit -S -n 48; exec \"$0\" \"$@\"";
+    command.arg("-c").arg(script).arg(scratch.program());
+    let server = Server::start(
+        command
+            .arg("--local")
+            .arg("-c")
+            .arg(config)
+            .arg(primary.to_string()),
+    );
+    Client::new(primary).ask(primary, 7);
+    server.stop();
+}
+
 #[test]
 fn bubbles_pass_between_two_clients() {
     let scratch = Scratch::new();

@@ -15,6 +15,7 @@
 //! | [`syslog`] | opening the system log |
 //! | [`error`] | errors that name call and object |
 //! | [`fake`] | both contracts in memory, for tests: records, loses, delays, answers would-block |
+//! | `files` | how many files may be open |
 //! | [`raw`] | the two ways out to native IPv6: a raw socket, a tunnel device |
 //! | `tun`, `ipv6` | through a tunnel device, and the header in front of an ICMPv6 message |
 //! | `icmp6`, `cmsg` | through a raw socket whose kernel writes that header, told by control messages |
@@ -58,6 +59,7 @@ pub mod confine;
 pub mod detach;
 pub mod error;
 pub mod fake;
+mod files;
 pub mod host;
 #[cfg(any(target_os = "freebsd", target_os = "openbsd"))]
 mod icmp6;
@@ -105,6 +107,7 @@ pub use batch::{BATCH, DATAGRAM_MAX, Inbox, Outbox, Outgoing, REPLY_MAX, Receive
 pub use confine::{Confined, Identity, Root, confine, confine_unprivileged, default_root};
 pub use detach::{Starting, detach};
 pub use error::OsError;
+pub use files::allow_files;
 pub use host::{HostAddresses, host_addresses};
 pub use inherit::{Inherited, keep, strangers};
 pub use limit::{Access, limit, restrict_monitor};
