@@ -32,8 +32,8 @@ impl Scratch {
     pub fn new() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path =
-            std::env::temp_dir().join(format!("miredo-test-{}-{number}", std::process::id()));
+        // Not the directory that macOS gives each user: nobody else, and these tests change theirs, comes into that of root.
+        let path = PathBuf::from(format!("/tmp/miredo-test-{}-{number}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).unwrap();
         Self(path)
