@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, ValueHint};
+use platform::EMPTY_DIR;
 
 use crate::conf::{self, Host, Overrides, Parsed};
 
@@ -34,12 +35,6 @@ pub const PID_FILE: &str = match option_env!("MIREDO_PID_FILE") {
 pub const USER: &str = match option_env!("MIREDO_USER") {
     Some(user) => user,
     None => "nobody",
-};
-
-/// What the platform crate takes by the same name, for the help alone.
-const EMPTY_DIR: &str = match option_env!("MIREDO_EMPTY_DIR") {
-    Some(path) => path,
-    None => "/var/empty",
 };
 
 const VERSION: &str = concat!(

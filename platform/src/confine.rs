@@ -9,7 +9,7 @@ use crate::{OsError, ids, sys};
 
 mod root;
 
-pub use root::{Root, default_root};
+pub use root::{EMPTY_DIR, Root, default_root};
 
 /// The ordinary user that a confined process becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -104,7 +104,9 @@ cfg_if::cfg_if! {
 }
 
 pub use batch::{BATCH, DATAGRAM_MAX, Inbox, Outbox, Outgoing, REPLY_MAX, Received};
-pub use confine::{Confined, Identity, Root, confine, confine_unprivileged, default_root};
+pub use confine::{
+    Confined, EMPTY_DIR, Identity, Root, confine, confine_unprivileged, default_root,
+};
 pub use detach::{Starting, detach};
 pub use error::OsError;
 pub use files::allow_files;

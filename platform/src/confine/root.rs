@@ -22,7 +22,7 @@ pub enum Root {
 }
 
 /// The customary empty directory (hier(7) of the BSDs), unless a port sets its own when it builds.
-const EMPTY: &str = match option_env!("MIREDO_EMPTY_DIR") {
+pub const EMPTY_DIR: &str = match option_env!("MIREDO_EMPTY_DIR") {
     Some(path) => path,
     None => "/var/empty",
 };
@@ -32,8 +32,8 @@ const PARENTS: [&str; 2] = ["/var/run", "/tmp"];
 
 /// [`Root::Directory`] of `/var/empty` where that is fit for it, otherwise [`Root::Private`].
 pub fn default_root() -> Root {
-    match open_empty(Path::new(EMPTY)) {
-        Ok(_) => Root::Directory(EMPTY.into()),
+    match open_empty(Path::new(EMPTY_DIR)) {
+        Ok(_) => Root::Directory(EMPTY_DIR.into()),
         Err(_) => Root::Private,
     }
 }
