@@ -13,7 +13,8 @@ case ${CARGO_TARGET_DIR:-} in
     *) tools=$PWD/$CARGO_TARGET_DIR/ci-tools ;;
 esac
 
-log=$(mktemp)
+# mktemp(1) of NetBSD demands a template.
+log=$(mktemp "${TMPDIR:-/tmp}/miredo-ci.XXXXXXXXXX")
 trap 'rm -f "$log"' EXIT
 
 # check NAME COMMAND [ARGUMENT...]: one line where it passes or is skipped; where it fails, all that it said.

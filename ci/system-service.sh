@@ -1,15 +1,16 @@
 #!/bin/sh
 # usage: ci/system-service.sh PROGRAM
-# As root: start, confinement, an echo request from a foreign source on the wire, reload, stop, and the rc.d script. Adds
+# As root: start, confinement, an echo request from a foreign source on the wire, reload, stop, and the service script. Adds
 # three documentation addresses to the loopback interface and makes two interfaces; takes them away again.
-# Not run by its author but on Linux: written from ps(1), fstat(1), lastcomm(1), rc.subr(8), rcctl(8) of each system.
+# Not run by its author but on Linux: written from ps(1), fstat(1), lastcomm(1), rc.subr(8), rcctl(8), launchctl(1) of each
+# system.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 # shellcheck source=ci/wire.sh
 . ci/wire.sh
 
 program=${1:?usage: ci/system-service.sh PROGRAM}
-scratch=$(mktemp -d)
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/miredo-service.XXXXXXXXXX")
 pidfile=$scratch/pid
 config=$scratch/miredo-server.conf
 
@@ -39,7 +40,7 @@ main() {
     run 'reload' reload
     run 'reload, faulty' reload_faulty
     run 'stop' stop
-    run 'rc.d script' rc_script
+    run 'service script' service_script
 }
 
 undo() {
@@ -159,13 +160,17 @@ stop() {
     fi
 }
 
-rc_script() {
+service_script() {
     case $(uname -s) in
+        Darwin)
+            launchd
+            return
+            ;;
         FreeBSD) sysconf=/usr/local/etc directory=/usr/local/etc/rc.d ;;
         OpenBSD) sysconf=/etc directory=/etc/rc.d ;;
         NetBSD) sysconf=/usr/pkg/etc directory=/etc/rc.d ;;
         *)
-            echo "no rc.d on $(uname -s)"
+            echo "no rc.d on $(uname -s); ci/services.sh starts systemd's"
             return
             ;;
     esac
@@ -191,6 +196,28 @@ rc() {
         OpenBSD-*) rcctl -f "$1" miredo_server ;;
         *) "$directory/miredo_server" "one$1" ;;
     esac
+}
+
+launchd() {
+    plist=/Library/LaunchDaemons/miredo-server.plist
+    sysconf=/usr/local/etc
+    [ ! -e "$plist" ]
+    [ ! -e "$sysconf/miredo/miredo-server.conf" ]
+    make all
+    make install
+    mkdir -p "$sysconf/miredo"
+    configure "$sysconf/miredo/miredo-server.conf"
+    launchctl bootstrap system "$plist"
+    pidfile=/var/run/miredo-server.pid
+    eventually 'a worker serves' worker_of_nobody
+    before=$(worker)
+    launchctl kill SIGHUP system/miredo-server
+    eventually 'another worker serves, alone' replaced "$before"
+    monitor=$(cat "$pidfile")
+    launchctl bootout system/miredo-server
+    eventually 'the monitor is gone' gone "$monitor"
+    rm "$sysconf/miredo/miredo-server.conf"
+    make uninstall
 }
 
 worker() {

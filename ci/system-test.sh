@@ -26,7 +26,7 @@ versions() {
 loopback() {
     if [ "$(uname -s)" != Linux ] && [ "$(id -u)" -eq 0 ]; then
         for address in 127.0.0.2 127.0.0.3; do
-            ifconfig lo0 alias "$address" netmask 255.255.255.255
+            ifconfig lo0 | grep -q "inet $address " || ifconfig lo0 inet "$address" netmask 255.255.255.255 alias
         done
     fi
     cargo test --locked --test loopback --test probe -- --test-threads=1
@@ -46,4 +46,9 @@ service() {
 }
 
 PATH=$PATH:/usr/local/bin:/usr/pkg/bin:/usr/sbin:/sbin
+# The login class of an ordinary user, which sudo(8) leaves to root, may give a compiler too little (login.conf(5), datasize).
+if [ "$(uname -s)" = OpenBSD ] && [ "$(id -u)" -eq 0 ]; then
+    # shellcheck disable=SC3045 # as that system's sh has it
+    ulimit -d unlimited
+fi
 main
