@@ -16,7 +16,7 @@ main() {
         return
     fi
     check 'yamllint' "$tools/bin/yamllint" --strict --config-file ci/yamllint.yml .github/workflows
-    check 'no job passes by not running' "$tools/bin/python" ci/workflows.py .github/workflows/ci.yml Cargo.toml
+    check 'no job passes by not running' "$tools/bin/python" ci/workflows.py .github/workflows/ci.yml Cargo.toml .ci/run
     # Its package downloads the program from GitHub, which is not in reach of every machine; the steps above always run.
     if has_actionlint >"$log" 2>&1; then
         check 'actionlint' "$actionlint_program" .github/workflows/*.yml
