@@ -18,4 +18,5 @@ for argument; do
         *) set -- "$@" "$argument" ;;
     esac
 done
-exec "$ZIG" cc -target "$target" "$@"
+# What zig adds of its own (compiler-rt) it builds first, for each target: small, in a sixth of the time that fast takes.
+exec "$ZIG" cc -target "$target" -Os "$@"
