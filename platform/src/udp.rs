@@ -9,18 +9,24 @@ use async_io::Async;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
+#[cfg(any(target_os = "linux", target_os = "netbsd", target_os = "openbsd"))]
+pub(crate) mod mmsg;
 pub(crate) mod open;
+pub(crate) mod plain;
+#[cfg(any(test, not(target_os = "linux")))]
+pub(crate) mod receive_buffer;
 
 use crate::{BATCH, Inbox, OsError, Outbox, Progress, SendReport, UdpPair, Via, limit};
 
 use open::local_address;
 pub use open::{Endpoint, PairSockets, open_pairs};
+pub use plain::Plain;
 
 /// Milliseconds that a thread waits for its sockets alone before it leaves that to the reactor. Nothing else wakes it
 /// meanwhile.
 const LINGER: u8 = 20;
 
-/// How datagrams cross between one socket and the buffers: one by one ([`crate::plain`]), or many a call.
+/// How datagrams cross between one socket and the buffers: one by one ([`Plain`]), or many a call.
 pub trait Mover: Default {
     /// Receives until the socket is empty or `inbox` is full; says how many. Errors that peers or the network can
     /// cause are not errors here.

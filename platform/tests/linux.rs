@@ -22,7 +22,7 @@ use std::time::Duration;
 use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
     BATCH, FastMover, Icmp6, Inbox, Outbox, Progress, Raw, RawIcmp6, UdpPair, Via, Way, open_pairs,
-    open_raw, plain::Plain,
+    open_raw, udp::Plain,
 };
 use network::{in_own_network, receive, run, watch_ipv6};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};

@@ -367,7 +367,7 @@ macro_rules! suite {
             $(#[test] fn $property() { super::$property::<miredo_platform::FastMover>() })*
         }
         mod plain {
-            $(#[test] fn $property() { super::$property::<miredo_platform::plain::Plain>() })*
+            $(#[test] fn $property() { super::$property::<miredo_platform::udp::Plain>() })*
         }
     };
 }

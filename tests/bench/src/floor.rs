@@ -9,8 +9,8 @@ use std::thread;
 
 use clap::{Args, ValueEnum};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use platform::plain::Plain;
 use platform::udp::Mover;
+use platform::udp::Plain;
 use platform::{Endpoint, FastMover, Inbox, Outbox, REPLY_MAX, SendReport, Via};
 
 use crate::Fault;

@@ -6,15 +6,15 @@ use std::os::fd::OwnedFd;
 
 use socket2::{MsgHdr, Socket};
 
-use crate::cmsg::{ControlMessages, Layout};
-use crate::icmp6::{self, IPV6_HOPLIMIT, outcome};
-use crate::{Icmp6, OsError, Progress, RawIcmp6, sockopt};
+use crate::echo::control_message::{ControlMessages, Layout};
+use crate::echo::icmp6_socket::{self, IPV6_HOPLIMIT, outcome};
+use crate::{Icmp6, OsError, Progress, RawIcmp6, socket_option};
 
 /// Opens what [`RawSocket`] sends through. Every option is set here: under pledge(2) "stdio inet" setting ICMP6_FILTER ends
 /// the process (sys/kern/kern_pledge.c, `pledge_sockopt`). SO_BINDANY (getsockopt(2)) needs root.
 pub(crate) fn open_raw() -> Result<OwnedFd, OsError> {
     let socket = icmp6::socket()?;
-    sockopt::set(&socket, libc::SOL_SOCKET, libc::SO_BINDANY, 1)
+    socket_option::set(&socket, libc::SOL_SOCKET, libc::SO_BINDANY, 1)
         .map_err(|error| OsError::new("setsockopt SO_BINDANY", "raw IPv6", error))?;
     Ok(socket.into())
 }

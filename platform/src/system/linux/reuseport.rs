@@ -7,11 +7,11 @@ use std::os::fd::OwnedFd;
 use socket2::{SockRef, Socket};
 
 use crate::udp::open::{bind, socket};
-use crate::{OsError, sockopt};
+use crate::{OsError, socket_option};
 
 /// ip(7), IP_PMTUDISC_DONT: never set DF.
 pub(crate) fn clear_dont_fragment(socket: &Socket) -> io::Result<()> {
-    sockopt::set(
+    socket_option::set(
         socket,
         libc::IPPROTO_IP,
         libc::IP_MTU_DISCOVER,

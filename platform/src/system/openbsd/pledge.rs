@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::errno::Errno;
 
 use crate::OsError;
-use crate::limit::Access;
+use crate::process::rights::Access;
 
 /// A worker waits, receives and sends on what it has inherited, and binds its raw socket.
 const WORKER: &CStr = c"stdio inet";

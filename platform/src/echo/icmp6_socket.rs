@@ -5,7 +5,7 @@ use std::io;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{Icmp6, OsError, Progress, sockopt, udp};
+use crate::{Icmp6, OsError, Progress, socket_option, udp};
 
 /// netinet/icmp6.h of the BSDs (RFC 3542 section 3.2); libc has it for none of them.
 const ICMP6_FILTER: libc::c_int = 18;
@@ -26,7 +26,7 @@ pub(crate) fn socket() -> Result<Socket, OsError> {
     socket
         .set_nonblocking(true)
         .map_err(raw_error("fcntl O_NONBLOCK"))?;
-    sockopt::set_bytes(&socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &PASS_NOTHING)
+    socket_option::set_bytes(&socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &PASS_NOTHING)
         .map_err(raw_error("setsockopt ICMP6_FILTER"))?;
     Ok(socket)
 }

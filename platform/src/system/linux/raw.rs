@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use crate::{Icmp6, OsError, Progress, RawIcmp6, ipv6, udp};
+use crate::{Icmp6, OsError, Progress, RawIcmp6, echo::ipv6_header, udp};
 
 /// Opens what [`RawSocket`] sends through. Needs root or CAP_NET_RAW; the descriptor needs neither afterwards.
 ///
@@ -51,7 +51,7 @@ impl From<OwnedFd> for RawSocket {
 
 impl RawIcmp6 for RawSocket {
     fn send(&mut self, message: &Icmp6<'_>) -> io::Result<Progress> {
-        let header = ipv6::header(message)?;
+        let header = ipv6_header::header(message)?;
         let parts = [IoSlice::new(&header), IoSlice::new(message.message)];
         // A port other than 0 would be taken for a protocol (net/ipv6/raw.c, `rawv6_sendmsg`).
         let to = SocketAddrV6::new(message.destination, 0, 0, 0);

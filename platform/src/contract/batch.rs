@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::Via;
+use super::Via;
 
 /// How many datagrams one call moves at most.
 pub const BATCH: usize = 64;

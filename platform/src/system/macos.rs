@@ -12,25 +12,27 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::OsError;
-pub use crate::bsd::RECEIVE_BUFFER_LIMIT;
-pub(crate) use crate::bsd::{FORWARDING, forwards, raise, set_receive_buffer, single_thread};
-pub(crate) use crate::confine::{
+pub(crate) use crate::echo::duplicate as share_raw;
+pub(crate) use crate::echo::tunnel::Tunnel as RawSocket;
+pub(crate) use crate::echo::tunnel::open as open_raw;
+pub(crate) use crate::process::confine::{
     nothing_to_prove as prove, nothing_to_renounce as renounce, nothing_to_seal as seal,
 };
-pub(crate) use crate::limit::nothing as limit;
-pub use crate::plain::Plain as Mover;
-pub(crate) use crate::raw::duplicate as share_raw;
-pub(crate) use crate::tun::Tunnel as RawSocket;
-pub(crate) use crate::tun::open as open_raw;
+pub(crate) use crate::process::rights::nothing as limit;
+pub use crate::system::bsd::RECEIVE_BUFFER_LIMIT;
+pub(crate) use crate::system::bsd::{
+    FORWARDING, forwards, raise, set_receive_buffer, single_thread,
+};
 pub(crate) use crate::udp::open::{
     duplicate as open_beside, never_set as clear_dont_fragment, open_alone as open_first,
 };
+pub use crate::udp::plain::Plain as Mover;
 
 /// UTUN_CONTROL_NAME in bsd/net/if_utun.h of xnu.
 const UTUN: &str = "com.apple.net.utun_control";
 
 pub(crate) const RAW_IS_TUNNEL: bool = true;
-pub(crate) const FRAME: &[u8] = &crate::tun::family(libc::AF_INET6);
+pub(crate) const FRAME: &[u8] = &crate::echo::tunnel::family(libc::AF_INET6);
 
 /// A new utun, and the name of its interface, which the kernel picks (bsd/net/if_utun.c, `utun_ctl_connect`). Needs root.
 pub(crate) fn open_tunnel() -> Result<(OwnedFd, String), OsError> {

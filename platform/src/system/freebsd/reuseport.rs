@@ -7,11 +7,11 @@ use std::os::fd::OwnedFd;
 use socket2::Socket;
 
 use crate::udp::open::{bind, local_address, open_alone, socket};
-use crate::{OsError, sockopt};
+use crate::{OsError, socket_option};
 
 /// ip(4), IP_DONTFRAG.
 pub(crate) fn clear_dont_fragment(socket: &Socket) -> io::Result<()> {
-    sockopt::set(socket, libc::IPPROTO_IP, libc::IP_DONTFRAG, 0)
+    socket_option::set(socket, libc::IPPROTO_IP, libc::IP_DONTFRAG, 0)
 }
 
 /// The first socket on `address`, which others can join.
@@ -34,7 +34,7 @@ pub(crate) fn open_beside(_: &OwnedFd, address: SocketAddrV4) -> Result<OwnedFd,
 /// SO_REUSEPORT_LB (setsockopt(2)) since FreeBSD 12.
 fn open_sharing(address: SocketAddrV4) -> Result<Socket, OsError> {
     let socket = socket(address)?;
-    sockopt::set(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT_LB, 1)
+    socket_option::set(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT_LB, 1)
         .map_err(|error| OsError::new("setsockopt SO_REUSEPORT_LB", address, error))?;
     bind(&socket, address)?;
     Ok(socket)

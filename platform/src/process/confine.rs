@@ -5,11 +5,8 @@ use std::fmt;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setuid};
 
-use crate::{OsError, ids, sys};
-
-mod root;
-
-pub use root::{EMPTY_DIR, Root, default_root};
+use super::{Root, ids};
+use crate::{OsError, sys};
 
 /// The ordinary user that a confined process becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

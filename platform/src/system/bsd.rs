@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use socket2::SockRef;
 
 use crate::OsError;
-use crate::room::largest;
+use crate::udp::receive_buffer::largest;
 
 /// What ip6_input (sys/netinet6/ip6_input.c) looks at, by its name.
 pub(crate) const FORWARDING: &str = "net.inet6.ip6.forwarding";

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use socket2::SockRef;
 
-use crate::sockopt;
+use crate::socket_option;
 
 /// What SO_RCVBUF cannot pass.
 pub const RECEIVE_BUFFER_LIMIT: &str = "net.core.rmem_max";
@@ -15,8 +15,8 @@ pub const RECEIVE_BUFFER_LIMIT: &str = "net.core.rmem_max";
 /// (net/core/sock.c, `__sock_set_rcvbuf`); here it is never the doubled one.
 pub(crate) fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
     let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-    if sockopt::set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, value).is_err() {
-        sockopt::set(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, value)?;
+    if socket_option::set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, value).is_err() {
+        socket_option::set(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, value)?;
     }
     let doubled = u32::try_from(SockRef::from(socket).recv_buffer_size()?).unwrap_or(u32::MAX);
     Ok((doubled / 2).min(bytes))

@@ -11,7 +11,8 @@ use nix::errno::Errno;
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub(crate) mod device;
 
-use crate::{Icmp6, OsError, Progress, RawIcmp6, ipv6, sys, udp};
+use super::ipv6_header;
+use crate::{Icmp6, OsError, Progress, RawIcmp6, sys, udp};
 
 /// The four bytes that name the address family before each packet. Network byte order everywhere, as the kernels have it:
 /// `tunwrite_l3` (FreeBSD, sys/net/if_tuntap.c), `tun_input` (OpenBSD, sys/net/if_tun.c), `tunwrite` (NetBSD,
@@ -60,7 +61,7 @@ impl RawIcmp6 for Tunnel {
             hop_limit: message.hop_limit.saturating_add(1),
             ..*message
         };
-        let header = ipv6::header(&entering)?;
+        let header = ipv6_header::header(&entering)?;
         let parts = [sys::FRAME, &header, message.message].map(IoSlice::new);
         match self.0.write_vectored(&parts) {
             Ok(_) => Ok(Progress::Moved(1)),
@@ -123,7 +124,7 @@ mod tests {
             hop_limit: 64,
             ..message
         };
-        let header = ipv6::header(&entering).unwrap();
+        let header = ipv6_header::header(&entering).unwrap();
         let expected = [sys::FRAME, &header, b"message"].concat();
         assert_eq!(packet[..length], expected);
     }

@@ -5,9 +5,20 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 
-use crate::limit::{self, limit};
-use crate::tun::{self, Tunnel};
+#[cfg(any(
+    all(test, target_os = "linux"),
+    target_os = "freebsd",
+    target_os = "openbsd"
+))]
+pub(crate) mod control_message;
+#[cfg(any(target_os = "freebsd", target_os = "openbsd"))]
+pub(crate) mod icmp6_socket;
+pub(crate) mod ipv6_header;
+pub(crate) mod tunnel;
+
+use crate::process::rights::{self, limit};
 use crate::{Icmp6, OsError, Progress, RawIcmp6, sys};
+use tunnel::Tunnel;
 
 /// How ICMPv6 with a client's source leaves this host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,10 +38,10 @@ pub enum Way {
 /// `socket` or `open`, mostly for want of privilege, and what else the way takes. On OpenBSD always after
 /// [`restrict_monitor`](crate::restrict_monitor).
 pub fn open_raw(way: Way) -> Result<OwnedFd, OsError> {
-    limit::may_open_raw()?;
+    rights::may_open_raw()?;
     match way {
         Way::Native => sys::open_raw(),
-        Way::Tunnel => tun::open(),
+        Way::Tunnel => tunnel::open(),
     }
 }
 
@@ -39,12 +50,12 @@ pub fn open_raw(way: Way) -> Result<OwnedFd, OsError> {
 /// # Errors
 /// Says which setting is missing, and the command for it. Nothing where this process may not ask: see [`open_raw`].
 pub fn check_raw(way: Way) -> Result<(), OsError> {
-    if limit::may_open_raw().is_err() {
+    if rights::may_open_raw().is_err() {
         return Ok(());
     }
     match (way, sys::RAW_IS_TUNNEL) {
         (Way::Native, false) => Ok(()),
-        (Way::Tunnel, _) | (Way::Native, true) => tun::check_forwarding(),
+        (Way::Tunnel, _) | (Way::Native, true) => tunnel::check_forwarding(),
     }
 }
 

@@ -1,0 +1,13 @@
+//! The life of a process: what it inherits, how it goes into the background, what it gives up, and the proof.
+
+pub mod confine;
+pub mod detach;
+mod ids;
+pub mod inherit;
+mod open_files;
+pub mod rights;
+mod root_directory;
+pub mod syslog;
+
+pub use open_files::allow_files;
+pub use root_directory::{EMPTY_DIR, Root, default_root};
