@@ -38,12 +38,12 @@ fn serve(options: Options) -> Result<(), Fault> {
         logging::init(Target::Stderr);
     }
     // Open while the configuration is read, which may be among them: a shell's <(...) is.
-    let strangers = platform::strangers()?;
+    let inherited = platform::take_inherited()?;
     let plan = Plan::read(&options, &mut |diagnostic| tell(diagnostic))?;
     if options.check {
         return Ok(());
     }
-    drop(strangers);
+    drop(inherited);
     let owner = identity::owner(&options)?;
     let program = Program::current()?;
     // The last moment to fork: no thread exists yet, and nothing is open.

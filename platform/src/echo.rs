@@ -14,15 +14,16 @@ pub(crate) mod control_message;
 #[cfg(any(target_os = "freebsd", target_os = "openbsd"))]
 pub(crate) mod icmp6_socket;
 pub(crate) mod ipv6_header;
-pub(crate) mod tunnel;
+pub mod tunnel;
 
-use crate::process::rights::{self, limit};
-use crate::{Icmp6, OsError, Progress, RawIcmp6, sys};
-use tunnel::Tunnel;
+use crate::contract::{Icmp6, Progress, RawIcmp6};
+use crate::error::OsError;
+use crate::process::rights::Rights;
+use tunnel::{Tunnel, TunnelSystem};
 
 /// How ICMPv6 with a client's source leaves this host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Way {
+pub enum EchoPath {
     /// The system's best: a raw socket if it can carry a foreign source (Linux, FreeBSD, OpenBSD), else a tunnel device.
     #[default]
     Native,
@@ -31,62 +32,96 @@ pub enum Way {
     Tunnel,
 }
 
-/// Opens what [`Raw`] sends through. Needs root, on Linux CAP_NET_RAW or for a tunnel CAP_NET_ADMIN; the descriptor
-/// needs neither afterwards.
-///
-/// # Errors
-/// `socket` or `open`, mostly for want of privilege, and what else the way takes. On OpenBSD always after
-/// [`restrict_monitor`](crate::restrict_monitor).
-pub fn open_raw(way: Way) -> Result<OwnedFd, OsError> {
-    rights::may_open_raw()?;
-    match way {
-        Way::Native => sys::open_raw(),
-        Way::Tunnel => tunnel::open(),
-    }
-}
+/// What a system does in its own way about raw sockets of ICMPv6. One that has none for a foreign source leaves all of it
+/// out but the type, [`Tunnel`].
+pub trait EchoSystem: TunnelSystem + Rights {
+    /// Sends through what [`EchoSystem::open_raw`] opened.
+    type RawSocket: RawIcmp6 + From<OwnedFd>;
 
-/// Whether the host is set up to carry what leaves this way: a tunnel wants it to forward IPv6. It may be set up later.
-///
-/// # Errors
-/// Says which setting is missing, and the command for it. Nothing where this process may not ask: see [`open_raw`].
-pub fn check_raw(way: Way) -> Result<(), OsError> {
-    if rights::may_open_raw().is_err() {
-        return Ok(());
-    }
-    match (way, sys::RAW_IS_TUNNEL) {
-        (Way::Native, false) => Ok(()),
-        (Way::Tunnel, _) | (Way::Native, true) => tunnel::check_forwarding(),
-    }
-}
+    /// Whether the native way is a tunnel device.
+    const RAW_IS_TUNNEL: bool = true;
 
-/// A descriptor like `raw` for one more thread or process, to be called with root's privilege. It is the same one where
-/// a message is sent by one call; a socket of its own on OpenBSD, where the source is set by another call before.
-///
-/// # Errors
-/// `dup`, or as of [`open_raw`].
-pub fn share_raw(raw: &OwnedFd) -> Result<OwnedFd, OsError> {
-    match is_device(raw)? {
-        true => duplicate(raw),
-        false => sys::share_raw(raw),
-    }
-}
-
-/// Sends ICMPv6 in whichever way its descriptor was opened.
-pub struct Raw(Opened);
-
-enum Opened {
-    Socket(sys::RawSocket),
-    Tunnel(Tunnel),
-}
-
-impl Raw {
-    /// Takes a descriptor from [`open_raw`] or [`share_raw`], and the rights of it that it does not use.
+    /// Opens a socket that sends from an address which is not the host's, with what that needs of root.
     ///
     /// # Errors
-    /// `fstat`, and as of [`limit()`].
+    /// As of [`Raw::open`].
+    fn open_raw() -> Result<OwnedFd, OsError> {
+        tunnel::open::<Self>()
+    }
+
+    /// One more of them, for another thread. By default another descriptor of the same.
+    ///
+    /// # Errors
+    /// As of [`Raw::share`].
+    fn share_raw(raw: &OwnedFd) -> Result<OwnedFd, OsError> {
+        duplicate(raw)
+    }
+
+    /// Whether this process may still open a way out to native IPv6.
+    ///
+    /// # Errors
+    /// That it has promised not to.
+    fn may_open() -> Result<(), OsError> {
+        Ok(())
+    }
+}
+
+/// Sends ICMPv6 in whichever way its descriptor was opened. Use it as [`crate::Raw`].
+pub struct Raw<S: EchoSystem>(Opened<S>);
+
+enum Opened<S: EchoSystem> {
+    Socket(S::RawSocket),
+    Tunnel(Tunnel<S>),
+}
+
+impl<S: EchoSystem> Raw<S> {
+    /// Opens what a [`Raw`] sends through. Needs root, on Linux CAP_NET_RAW or for a tunnel CAP_NET_ADMIN; the descriptor
+    /// needs neither afterwards.
+    ///
+    /// # Errors
+    /// `socket` or `open`, mostly for want of privilege, and what else the path takes. On OpenBSD always after
+    /// [`restrict_monitor`](crate::restrict_monitor).
+    pub fn open(path: EchoPath) -> Result<OwnedFd, OsError> {
+        S::may_open()?;
+        match path {
+            EchoPath::Native => S::open_raw(),
+            EchoPath::Tunnel => tunnel::open::<S>(),
+        }
+    }
+
+    /// Whether the host is set up to carry what leaves this way: a tunnel wants it to forward IPv6. It may be set up later.
+    ///
+    /// # Errors
+    /// Says which setting is missing, and the command for it. Nothing where this process may not ask: see [`Raw::open`].
+    pub fn check(path: EchoPath) -> Result<(), OsError> {
+        if S::may_open().is_err() {
+            return Ok(());
+        }
+        match (path, S::RAW_IS_TUNNEL) {
+            (EchoPath::Native, false) => Ok(()),
+            (EchoPath::Tunnel, _) | (EchoPath::Native, true) => tunnel::check_forwarding::<S>(),
+        }
+    }
+
+    /// A descriptor like `raw` for one more thread or process, to be called with root's privilege. It is the same one where
+    /// a message is sent by one call; a socket of its own on OpenBSD, where the source is set by another call before.
+    ///
+    /// # Errors
+    /// `dup`, or as of [`Raw::open`].
+    pub fn share(raw: &OwnedFd) -> Result<OwnedFd, OsError> {
+        match is_device(raw)? {
+            true => duplicate(raw),
+            false => S::share_raw(raw),
+        }
+    }
+
+    /// Takes a descriptor from [`Raw::open`] or [`Raw::share`], and the rights of it that it does not use.
+    ///
+    /// # Errors
+    /// `fstat`, and as of [`Rights::limit`].
     pub fn new(raw: OwnedFd) -> Result<Self, OsError> {
         let device = is_device(&raw)?;
-        limit(&raw)?;
+        S::limit(&raw)?;
         Ok(Self(match device {
             true => Opened::Tunnel(Tunnel::from(raw)),
             false => Opened::Socket(raw.into()),
@@ -94,7 +129,7 @@ impl Raw {
     }
 }
 
-impl RawIcmp6 for Raw {
+impl<S: EchoSystem> RawIcmp6 for Raw<S> {
     fn send(&mut self, message: &Icmp6<'_>) -> io::Result<Progress> {
         match &mut self.0 {
             Opened::Socket(socket) => socket.send(message),
@@ -103,7 +138,7 @@ impl RawIcmp6 for Raw {
     }
 }
 
-pub(crate) fn duplicate(raw: &OwnedFd) -> Result<OwnedFd, OsError> {
+fn duplicate(raw: &OwnedFd) -> Result<OwnedFd, OsError> {
     raw.try_clone()
         .map_err(|error| OsError::new("dup", "raw IPv6", error))
 }

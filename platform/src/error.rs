@@ -80,6 +80,37 @@ impl From<OsError> for io::Error {
     }
 }
 
+/// Whether a receive error tells of the network or of the moment, and not of the socket: an ICMP error that an earlier send
+/// provoked, an interface that is down, memory that is short, a signal.
+pub(crate) fn is_transient(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::ECONNREFUSED
+            | Errno::ECONNRESET
+            | Errno::ECONNABORTED
+            | Errno::EHOSTUNREACH
+            | Errno::EHOSTDOWN
+            | Errno::ENETUNREACH
+            | Errno::ENETDOWN
+            | Errno::ENETRESET
+            | Errno::ENOPROTOOPT
+            | Errno::EPROTO
+            | Errno::EMSGSIZE
+            | Errno::EOPNOTSUPP
+            | Errno::EACCES
+            | Errno::EPERM
+            | Errno::ENOBUFS
+            | Errno::ENOMEM
+            | Errno::EINTR
+            | Errno::EAGAIN
+    )
+}
+
+/// Whether a send error says that there is no room for the message now.
+pub(crate) fn is_full(error: Errno) -> bool {
+    matches!(error, Errno::EAGAIN | Errno::ENOBUFS)
+}
+
 struct Reason<'a>(&'static str, &'a io::Error);
 
 impl fmt::Display for Reason<'_> {

@@ -18,7 +18,7 @@ use std::net::{Ipv6Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::{
+use crate::contract::{
     BATCH, DATAGRAM_MAX, Icmp6, Inbox, Outbox, Progress, RawIcmp6, SendReport, UdpPair, Via,
 };
 

@@ -6,7 +6,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 
-use crate::OsError;
+use crate::error::OsError;
 
 /// IPv4 addresses that belong to this host and its networks, sorted, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,22 +12,22 @@
 //! | `socket_option` | socket options that no crate knows |
 //! | [`fake`] | both contracts in memory, for tests: records, loses, delays, answers would-block |
 //!
-//! Start-up in order: [`Endpoint::open`] and [`open_raw`] as root; [`confine`]; then, and not before, what starts
-//! threads: [`Udp::new`].
+//! Nothing imports upwards: `contract` and `error` stand at the bottom and import nothing of the crate; `process` uses them,
+//! `udp` and `echo` use those; what these three need of a system is a trait of theirs, which `system` implements.
+//!
+//! Start-up in order: [`udp::Endpoint::open`] and [`echo::Raw::open`] as root; [`confine`]; then, and not before, what starts
+//! threads: [`udp::SocketPair::new`].
 //!
 //! # A new system
-//! supplies one module, named after it, chosen in `system` as `sys`, with
-//! - `open_first`, `open_beside`, `clear_dont_fragment`: UDP sockets that share a port by load, if the system can, else
-//!   `udp::open::open_alone` and `duplicate`; sockets that never send DF;
-//! - `set_receive_buffer`, `RECEIVE_BUFFER_LIMIT`: room for what arrives, and what the administrator calls its limit;
-//! - `Mover`: the fastest [`udp::Mover`] it has, at worst [`udp::Plain`];
-//! - `open_raw`, `share_raw`, `RawSocket`: a [`RawIcmp6`] that sends from an address which is not the host's, and what it
-//!   needs from root; a system that has none says so in `RAW_IS_TUNNEL` and names those of `echo::tunnel`;
-//! - `open_tunnel`, `raise`, `FRAME`, `FORWARDING`, `forwards`: a tunnel device, the command that brings its interface up,
-//!   what goes before each packet, and whether the host forwards IPv6;
-//! - `renounce`, `prove`, `seal`: what privilege it knows beside ids, given up for good and read back, and what would forbid
-//!   reading back; `limit`: rights of a descriptor;
-//! - `single_thread`: whether the process has but one thread, if the system tells;
+//! supplies one module, named after it, chosen in `system`, which implements for [`Here`]
+//! - [`UdpSystem`]: its fastest way to move datagrams, room for what arrives, and, where they differ from any other Unix,
+//!   sockets without the DF bit that share a port by load;
+//! - [`echo::EchoSystem`]: a raw socket that sends from an address which is not the host's; or nothing but the type
+//!   [`echo::tunnel::Tunnel`];
+//! - [`echo::tunnel::TunnelSystem`]: a tunnel device, the command that brings its interface up, what goes before each packet,
+//!   and whether the host forwards IPv6;
+//! - [`process::confine::Privileges`]: what privilege it knows beside ids, given up for good and read back;
+//! - [`process::rights::Rights`]: rights of a descriptor, if it has them;
 //!
 //! and its row in `process::ids`.
 
@@ -42,29 +42,36 @@ mod socket_option;
 mod system;
 pub mod udp;
 
-use system::sys;
-
 pub use contract::{
     BATCH, DATAGRAM_MAX, Icmp6, Inbox, Outbox, Outgoing, Progress, REPLY_MAX, RawIcmp6, Received,
     SendReport, UdpPair, Via,
 };
-pub use echo::{Raw, Way, check_raw, open_raw, share_raw};
+pub use echo::EchoPath;
 pub use error::OsError;
 pub use host::{HostAddresses, host_addresses};
-pub use process::confine::{Confined, Identity, confine, confine_unprivileged};
-pub use process::detach::{Starting, detach};
-pub use process::inherit::{Inherited, keep, strangers};
-pub use process::rights::{Access, limit, restrict_monitor};
-pub use process::{EMPTY_DIR, Root, allow_files, default_root, syslog};
+pub use process::confine::{Confined, Identity};
+pub use process::detach::Starting;
+pub use process::inherit::{Inherited, keep, take_inherited};
+pub use process::rights::Access;
+pub use process::{EMPTY_DIR, RootDirectory, allow_files, default_root, syslog};
+pub use system::{Here, confine, confine_unprivileged, detach, limit, restrict_monitor};
+pub use udp::{PairSockets, UdpSystem};
+
+/// The sockets of one address on this system.
+pub type Endpoint = udp::Endpoint<Here>;
+
+/// The ways out to native IPv6 of this system.
+pub type Raw = echo::Raw<Here>;
+
 /// The fastest [`udp::Mover`] of this system.
-pub use sys::Mover as FastMover;
-/// What keeps [`Endpoint::set_receive_buffer`] from granting more.
-pub use sys::RECEIVE_BUFFER_LIMIT;
-pub use udp::{Endpoint, PairSockets, open_pairs};
+pub type FastMover = <Here as UdpSystem>::Mover;
 
 /// The fastest [`UdpPair`] of this system, or the plain one with the feature `plain-udp`.
 #[cfg(not(feature = "plain-udp"))]
-pub type Udp = udp::SocketPair<FastMover>;
+pub type Udp = udp::SocketPair<Here>;
 /// The plain [`UdpPair`], because the feature `plain-udp` asks for it.
 #[cfg(feature = "plain-udp")]
-pub type Udp = udp::SocketPair<udp::Plain>;
+pub type Udp = udp::SocketPair<Here, udp::Plain>;
+
+/// What keeps [`udp::Endpoint::set_receive_buffer`] from granting more.
+pub const RECEIVE_BUFFER_LIMIT: &str = Here::RECEIVE_BUFFER_LIMIT;

@@ -10,4 +10,4 @@ mod root_directory;
 pub mod syslog;
 
 pub use open_files::allow_files;
-pub use root_directory::{EMPTY_DIR, Root, default_root};
+pub use root_directory::{EMPTY_DIR, RootDirectory, default_root};

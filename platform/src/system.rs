@@ -1,28 +1,79 @@
-//! A module for each system, and the choice of one.
+//! What each operating system does in its own way: the file that joins it to the other wings. One is chosen when this is
+//! compiled, and is [`Here`].
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use crate::error::OsError;
+use crate::process::RootDirectory;
+use crate::process::confine::{self, Confined, Identity, Privileges};
+use crate::process::detach::{self, Starting};
+use crate::process::rights::{Access, Rights};
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) mod bsd;
+mod bsd;
 
 cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {
-        pub(crate) mod linux;
-        pub(crate) use linux as sys;
+        mod linux;
     } else if #[cfg(target_os = "freebsd")] {
-        pub(crate) mod freebsd;
-        pub(crate) use freebsd as sys;
+        mod freebsd;
     } else if #[cfg(target_os = "openbsd")] {
-        pub(crate) mod openbsd;
-        pub(crate) use openbsd as sys;
+        mod openbsd;
     } else if #[cfg(target_os = "netbsd")] {
-        pub(crate) mod netbsd;
-        pub(crate) use netbsd as sys;
+        mod netbsd;
     } else if #[cfg(target_os = "dragonfly")] {
-        pub(crate) mod dragonfly;
-        pub(crate) use dragonfly as sys;
+        mod dragonfly;
     } else if #[cfg(target_os = "macos")] {
-        pub(crate) mod macos;
-        pub(crate) use macos as sys;
+        mod macos;
     } else {
         compile_error!("this system has no module in platform/src yet: see \"A new system\" in platform/src/lib.rs");
     }
+}
+
+/// The system that this was compiled for.
+#[derive(Clone, Copy, Debug)]
+pub struct Here;
+
+/// [`confine::confine`] on this system.
+///
+/// # Errors
+/// See there.
+pub fn confine(identity: &Identity, root: &RootDirectory) -> Result<Confined, OsError> {
+    confine::confine::<Here>(identity, root)
+}
+
+/// [`confine::confine_unprivileged`] on this system.
+///
+/// # Errors
+/// See there.
+pub fn confine_unprivileged() -> Result<Confined, OsError> {
+    confine::confine_unprivileged::<Here>()
+}
+
+/// [`detach::detach`] on this system.
+///
+/// # Errors
+/// See there.
+pub fn detach() -> Result<Starting, OsError> {
+    detach::detach::<Here>()
+}
+
+/// Takes from `descriptor` what a worker does not use it for, on FreeBSD (cap_rights_limit(2)); nothing elsewhere. What moves
+/// datagrams does it by itself; this is for other descriptors that a worker reads, writes or waits for.
+///
+/// # Errors
+/// `cap_rights_limit`.
+pub fn limit(descriptor: &impl AsFd) -> Result<(), OsError> {
+    Here::limit(descriptor)
+}
+
+/// Restricts the process that stays root to what it does after start-up, on OpenBSD (unveil(2), pledge(2)); nothing elsewhere.
+/// To be called once everything is open and before the first worker starts: `files` are all that it sees from now on.
+/// Names must be absolute; /dev/null and what looking up host names needs are always there.
+///
+/// # Errors
+/// `unveil` or `pledge`.
+pub fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError> {
+    Here::restrict_monitor(files)
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::iter;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 
@@ -9,22 +10,25 @@ use async_io::Async;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
+use crate::contract::{BATCH, Inbox, Outbox, Progress, SendReport, UdpPair, Via};
+use crate::error::OsError;
+use crate::process::rights::Rights;
+
 #[cfg(any(target_os = "linux", target_os = "netbsd", target_os = "openbsd"))]
-pub(crate) mod mmsg;
+mod mmsg;
 pub(crate) mod open;
-pub(crate) mod plain;
+mod plain;
 #[cfg(any(test, not(target_os = "linux")))]
 pub(crate) mod receive_buffer;
 
-use crate::{BATCH, Inbox, OsError, Outbox, Progress, SendReport, UdpPair, Via, limit};
-
+#[cfg(any(target_os = "linux", target_os = "netbsd", target_os = "openbsd"))]
+pub use mmsg::Mmsg;
 use open::local_address;
-pub use open::{Endpoint, PairSockets, open_pairs};
+pub use open::{Endpoint, PairSockets, UdpSystem};
 pub use plain::Plain;
 
-/// Milliseconds that a thread waits for its sockets alone before it leaves that to the reactor. Nothing else wakes it
-/// meanwhile.
-const LINGER: u8 = 20;
+/// Milliseconds that a thread waits in poll(2) before it leaves that to the reactor. Nothing else wakes it meanwhile.
+const POLL_MILLISECONDS: u8 = 20;
 
 /// How datagrams cross between one socket and the buffers: one by one ([`Plain`]), or many a call.
 pub trait Mover: Default {
@@ -41,12 +45,13 @@ pub trait Mover: Default {
 }
 
 /// A pair of sockets at work. Use it as [`crate::Udp`].
-pub struct SocketPair<M> {
+pub struct SocketPair<S: UdpSystem, M = <S as UdpSystem>::Mover> {
     primary: End,
     secondary: Option<End>,
     // Takes turns, so that a flood at one address cannot starve the other.
     first: Via,
     mover: M,
+    system: PhantomData<S>,
 }
 
 struct End {
@@ -55,7 +60,7 @@ struct End {
     readable: bool,
 }
 
-impl<M: Mover> SocketPair<M> {
+impl<S: UdpSystem, M: Mover> SocketPair<S, M> {
     /// Puts the sockets to work. Registers them with the reactor of async-io, whose first use in a process starts its
     /// thread: call this only after confinement, which wants no threads.
     ///
@@ -63,10 +68,11 @@ impl<M: Mover> SocketPair<M> {
     /// Of the reactor.
     pub fn new(sockets: PairSockets) -> Result<Self, OsError> {
         Ok(Self {
-            primary: End::new(sockets.primary)?,
-            secondary: sockets.secondary.map(End::new).transpose()?,
+            primary: End::new::<S>(sockets.primary)?,
+            secondary: sockets.secondary.map(End::new::<S>).transpose()?,
             first: Via::Primary,
             mover: M::default(),
+            system: PhantomData,
         })
     }
 
@@ -74,15 +80,15 @@ impl<M: Mover> SocketPair<M> {
         iter::once(&mut self.primary).chain(&mut self.secondary)
     }
 
-    /// Waits a moment in poll(2). A server that is asked often waits nowhere else: the reactor takes four calls where this
-    /// takes one, and wakes a thread through another.
-    fn linger(&mut self) -> io::Result<()> {
+    /// Waits in poll(2) for a bounded time. A server that is asked often waits nowhere else: the reactor takes four calls
+    /// where this takes one, and wakes a thread through another.
+    fn poll_briefly(&mut self) -> io::Result<()> {
         let primary = self.primary.socket.as_fd();
         let secondary = self.secondary.as_ref();
         // In one-address mode the primary twice, which does no harm.
         let sockets = [primary, secondary.map_or(primary, |end| end.socket.as_fd())];
         let mut entries = sockets.map(|socket| PollFd::new(socket, PollFlags::POLLIN));
-        match poll(&mut entries, LINGER) {
+        match poll(&mut entries, POLL_MILLISECONDS) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(OsError::new("poll", name(&primary), error).into()),
         }
@@ -116,9 +122,9 @@ impl<M: Mover> SocketPair<M> {
 }
 
 impl End {
-    fn new(socket: OwnedFd) -> Result<Self, OsError> {
+    fn new<S: Rights>(socket: OwnedFd) -> Result<Self, OsError> {
         let object = name(&socket);
-        limit(&socket)?;
+        S::limit(&socket)?;
         let socket = Async::new_nonblocking(socket)
             .map_err(|error| OsError::new("register", object, error))?;
         Ok(Self {
@@ -128,7 +134,7 @@ impl End {
     }
 }
 
-impl<M: Mover> UdpPair for SocketPair<M> {
+impl<S: UdpSystem, M: Mover> UdpPair for SocketPair<S, M> {
     fn receive(&mut self, inbox: &mut Inbox) -> io::Result<Progress> {
         inbox.clear();
         let first = self.first;
@@ -169,7 +175,7 @@ impl<M: Mover> UdpPair for SocketPair<M> {
 
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ends().any(|end| end.readable) {
-            self.linger()?;
+            self.poll_briefly()?;
         }
         if self.ends().any(|end| end.readable) {
             return Poll::Ready(Ok(()));
@@ -187,37 +193,6 @@ impl<M: Mover> UdpPair for SocketPair<M> {
             false => Poll::Pending,
         }
     }
-}
-
-/// Whether a receive error says something of the network or the moment, and nothing of the socket: an ICMP
-/// error that an earlier send provoked, an interface that is down, memory that is short, a signal.
-pub(crate) fn weather(error: Errno) -> bool {
-    matches!(
-        error,
-        Errno::ECONNREFUSED
-            | Errno::ECONNRESET
-            | Errno::ECONNABORTED
-            | Errno::EHOSTUNREACH
-            | Errno::EHOSTDOWN
-            | Errno::ENETUNREACH
-            | Errno::ENETDOWN
-            | Errno::ENETRESET
-            | Errno::ENOPROTOOPT
-            | Errno::EPROTO
-            | Errno::EMSGSIZE
-            | Errno::EOPNOTSUPP
-            | Errno::EACCES
-            | Errno::EPERM
-            | Errno::ENOBUFS
-            | Errno::ENOMEM
-            | Errno::EINTR
-            | Errno::EAGAIN
-    )
-}
-
-/// Whether a send error says that the socket has no room now.
-pub(crate) fn full(error: Errno) -> bool {
-    matches!(error, Errno::EAGAIN | Errno::ENOBUFS)
 }
 
 fn name(socket: &impl AsFd) -> String {

@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
-    BATCH, FastMover, Icmp6, Inbox, Outbox, Progress, Raw, RawIcmp6, UdpPair, Via, Way, open_pairs,
-    open_raw, udp::Plain,
+    BATCH, EchoPath, Endpoint, FastMover, Here, Icmp6, Inbox, Outbox, Progress, Raw, RawIcmp6,
+    UdpPair, Via, udp::Plain,
 };
 use network::{in_own_network, receive, run, watch_ipv6};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -47,7 +47,7 @@ fn outbox(count: usize, to: SocketAddrV4, bytes: &[u8]) -> Outbox {
 
 #[test]
 fn an_address_of_another_host_is_told_so() {
-    let error = open_pairs(Ipv4Addr::new(192, 0, 2, 1), None, 3544, ONE).unwrap_err();
+    let error = Endpoint::open_pairs(Ipv4Addr::new(192, 0, 2, 1), None, 3544, ONE).unwrap_err();
     let told = "bind 192.0.2.1:3544: address not assigned to this host";
     assert_eq!(error.to_string(), told);
 }
@@ -59,7 +59,7 @@ fn a_port_in_use_is_told_so_even_if_its_owner_would_share() {
         other.set_reuse_port(sharing).unwrap();
         other.bind(&SocketAddrV4::new(LOOPBACK, 0).into()).unwrap();
         let taken = address(&other);
-        let error = open_pairs(LOOPBACK, None, taken.port(), FOUR).unwrap_err();
+        let error = Endpoint::open_pairs(LOOPBACK, None, taken.port(), FOUR).unwrap_err();
         let told = format!("bind {taken}: port already in use by another process");
         assert_eq!(error.to_string(), told);
     }
@@ -67,7 +67,7 @@ fn a_port_in_use_is_told_so_even_if_its_owner_would_share() {
 
 #[test]
 fn sockets_share_the_load_and_nobody_else_gets_the_port() {
-    let sockets = open_pairs(LOOPBACK, None, 0, FOUR).unwrap();
+    let sockets = Endpoint::open_pairs(LOOPBACK, None, 0, FOUR).unwrap();
     assert_eq!(sockets.len(), 4);
     let to = address(&sockets[0].primary);
     let denied = UdpSocket::bind(to).unwrap_err();
@@ -82,7 +82,7 @@ fn sockets_share_the_load_and_nobody_else_gets_the_port() {
     }
     let mut total = 0;
     for sockets in sockets {
-        let mut pair = SocketPair::<FastMover>::new(sockets).unwrap();
+        let mut pair = SocketPair::<Here, FastMover>::new(sockets).unwrap();
         let mut inbox = Inbox::new();
         let mut here = 0;
         while let Progress::Moved(moved) = pair.receive(&mut inbox).unwrap() {
@@ -98,7 +98,7 @@ fn sockets_share_the_load_and_nobody_else_gets_the_port() {
 fn sockets_are_closed_on_exec_and_do_not_block() {
     use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
     let second = Some(Ipv4Addr::new(127, 0, 0, 2));
-    for pair in open_pairs(LOOPBACK, second, 0, FOUR).unwrap() {
+    for pair in Endpoint::open_pairs(LOOPBACK, second, 0, FOUR).unwrap() {
         for socket in [pair.primary, pair.secondary.unwrap()] {
             let flags = fcntl(&socket, FcntlArg::F_GETFD).unwrap();
             assert_eq!(flags, FdFlag::FD_CLOEXEC.bits());
@@ -119,8 +119,10 @@ fn the_dont_fragment_bit_is_not_set() {
         .set_read_timeout(Some(Duration::from_secs(10)))
         .unwrap();
     let peer = UdpSocket::bind("127.0.0.3:0").unwrap();
-    let sockets = open_pairs(LOOPBACK, None, 0, ONE).unwrap().remove(0);
-    let mut pair = SocketPair::<FastMover>::new(sockets).unwrap();
+    let sockets = Endpoint::open_pairs(LOOPBACK, None, 0, ONE)
+        .unwrap()
+        .remove(0);
+    let mut pair = SocketPair::<Here, FastMover>::new(sockets).unwrap();
     assert_eq!(
         pair.send(&outbox(1, address(&peer), b"fragment me")).sent,
         1
@@ -142,13 +144,13 @@ fn a_full_socket_is_would_block<M: Mover>(test: &str) {
     run("ip address add 192.0.2.1/24 dev v0");
     run("ip link set v0 up");
     run("ip link set v1 up");
-    let sockets = open_pairs(Ipv4Addr::new(192, 0, 2, 1), None, 0, ONE)
+    let sockets = Endpoint::open_pairs(Ipv4Addr::new(192, 0, 2, 1), None, 0, ONE)
         .unwrap()
         .remove(0);
     SockRef::from(&sockets.primary)
         .set_send_buffer_size(1)
         .unwrap();
-    let mut pair = SocketPair::<M>::new(sockets).unwrap();
+    let mut pair = SocketPair::<Here, M>::new(sockets).unwrap();
     let nobody = "192.0.2.2:9".parse().unwrap();
     let report = pair.send(&outbox(BATCH, nobody, &[0; 200]));
     assert!(report.sent > 0, "{report:?}");
@@ -189,7 +191,7 @@ fn an_echo_request_leaves_with_the_clients_source() {
         hop_limit: 63,
         message: &message,
     };
-    let mut raw = Raw::new(open_raw(Way::Native).unwrap()).unwrap();
+    let mut raw = Raw::new(Raw::open(EchoPath::Native).unwrap()).unwrap();
     assert_eq!(raw.send(&echo).unwrap(), Progress::Moved(1));
 
     let packet = loop {
@@ -225,8 +227,8 @@ fn the_raw_socket_collects_nothing() {
     if !in_own_network("the_raw_socket_collects_nothing") {
         return;
     }
-    let raw: Socket = open_raw(Way::Native).unwrap().into();
-    let sender: OwnedFd = open_raw(Way::Native).unwrap();
+    let raw: Socket = Raw::open(EchoPath::Native).unwrap().into();
+    let sender: OwnedFd = Raw::open(EchoPath::Native).unwrap();
     let sender: Socket = sender.into();
     let mut packet = [0; 48];
     packet[..8].copy_from_slice(&[0x60, 0, 0, 0, 0, 8, 255, 64]);

@@ -14,7 +14,7 @@ mod network;
 use std::fs;
 use std::io::ErrorKind;
 
-use miredo_platform::{Icmp6, Progress, Raw, RawIcmp6, Way, check_raw, open_raw, share_raw};
+use miredo_platform::{EchoPath, Icmp6, Progress, Raw, RawIcmp6};
 use network::{in_own_network, receive, run, watch_ipv6};
 
 const FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
@@ -44,8 +44,8 @@ fn a_tunnel_forwards_an_echo_request_with_the_clients_source() {
         hop_limit: 63,
         message: &message,
     };
-    let opened = open_raw(Way::Tunnel).unwrap();
-    let shared = share_raw(&opened).unwrap();
+    let opened = Raw::open(EchoPath::Tunnel).unwrap();
+    let shared = Raw::share(&opened).unwrap();
     for descriptor in [opened, shared] {
         let mut raw = Raw::new(descriptor).unwrap();
         assert_eq!(raw.send(&echo).unwrap(), Progress::Moved(1));
@@ -68,12 +68,12 @@ fn a_host_that_does_not_forward_is_told_the_setting() {
         return;
     }
     fs::write(FORWARDING, "0").unwrap();
-    assert!(check_raw(Way::Native).is_ok());
-    let told = check_raw(Way::Tunnel).unwrap_err().to_string();
+    assert!(Raw::check(EchoPath::Native).is_ok());
+    let told = Raw::check(EchoPath::Tunnel).unwrap_err().to_string();
     let remedy = "; sysctl -w net.ipv6.conf.all.forwarding=1";
     assert!(told.ends_with(remedy), "{told}");
     fs::write(FORWARDING, "1").unwrap();
-    check_raw(Way::Tunnel).unwrap();
+    Raw::check(EchoPath::Tunnel).unwrap();
 }
 
 #[test]
@@ -91,8 +91,8 @@ fn the_interface_is_up_while_the_tunnel_is_open_and_no_longer() {
             .collect::<Vec<_>>()
     };
     assert_eq!(tunnels(), [""; 0]);
-    let first = open_raw(Way::Tunnel).unwrap();
-    let second = open_raw(Way::Tunnel).unwrap();
+    let first = Raw::open(EchoPath::Tunnel).unwrap();
+    let second = Raw::open(EchoPath::Tunnel).unwrap();
     assert_eq!(tunnels(), ["tun0", "tun1"]);
     // A device whose interface is down refuses the packet with EIO.
     let message = Icmp6 {

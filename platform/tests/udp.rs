@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
-    BATCH, DATAGRAM_MAX, Inbox, Outbox, PairSockets, Progress, UdpPair, Via, open_pairs,
+    BATCH, DATAGRAM_MAX, Endpoint, Here, Inbox, Outbox, PairSockets, Progress, UdpPair, Via,
 };
 use nix::poll::{PollFd, PollFlags, poll};
 use socket2::SockRef;
@@ -30,7 +30,7 @@ const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
 /// One pair and where it listens.
 struct Subject<M> {
-    pair: SocketPair<M>,
+    pair: SocketPair<Here, M>,
     primary: SocketAddrV4,
     secondary: SocketAddrV4,
     inbox: Inbox,
@@ -73,7 +73,7 @@ impl<M: Mover> Subject<M> {
 }
 
 fn open() -> PairSockets {
-    open_pairs(PRIMARY, Some(SECONDARY), 0, ONE)
+    Endpoint::open_pairs(PRIMARY, Some(SECONDARY), 0, ONE)
         .unwrap()
         .remove(0)
 }
@@ -246,9 +246,11 @@ fn a_refused_datagram_does_not_stop_the_rest<M: Mover>() {
 }
 
 fn one_address_mode_has_no_secondary<M: Mover>() {
-    let sockets = open_pairs(PRIMARY, None, 0, ONE).unwrap().remove(0);
+    let sockets = Endpoint::open_pairs(PRIMARY, None, 0, ONE)
+        .unwrap()
+        .remove(0);
     assert!(sockets.secondary.is_none());
-    let mut pair = SocketPair::<M>::new(sockets).unwrap();
+    let mut pair = SocketPair::<Here, M>::new(sockets).unwrap();
     let (client, to) = client();
     let mut outbox = Outbox::new();
     put(&mut outbox, Via::Secondary, to, b"no");

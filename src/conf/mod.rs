@@ -29,7 +29,7 @@ use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use platform::{OsError, Way};
+use platform::{EchoPath, OsError};
 
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use directive::{DIRECTIVES, Directive};
@@ -65,7 +65,7 @@ pub struct Config {
     /// `ReceiveBuffer`.
     pub receive_buffer: ReceiveBuffer,
     /// `EchoPath`.
-    pub echo_path: Way,
+    pub echo_path: EchoPath,
 }
 
 impl Config {

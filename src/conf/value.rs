@@ -6,7 +6,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use platform::Way;
+use platform::EchoPath;
 
 use super::directive::Directive;
 use crate::limit::RateLimit;
@@ -171,10 +171,10 @@ pub(super) fn rate_limit(text: &str) -> Result<Option<RateLimit>, Fault> {
 }
 
 /// Reads how echo requests leave for native IPv6.
-pub(super) fn echo_path(text: &str) -> Result<Way, Fault> {
+pub(super) fn echo_path(text: &str) -> Result<EchoPath, Fault> {
     match text.to_ascii_lowercase().as_str() {
-        "auto" => Ok(Way::Native),
-        "tunnel" => Ok(Way::Tunnel),
+        "auto" => Ok(EchoPath::Native),
+        "tunnel" => Ok(EchoPath::Tunnel),
         _ => Err(Fault::new(format!(
             "{} is neither auto nor tunnel",
             clip(text)

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use log::warn;
-use platform::Way;
+use platform::EchoPath;
 
 use super::Fault;
 use crate::cli::Options;
@@ -37,7 +37,7 @@ pub struct Plan {
     /// Where a detached daemon logs.
     pub facility: Facility,
     /// How echo requests leave for native IPv6.
-    pub echo_path: Way,
+    pub echo_path: EchoPath,
     /// For trying Teredo on one machine: no way out to native IPv6.
     pub local: bool,
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 
 use log::warn;
-use platform::{Endpoint, OsError, Way};
+use platform::{EchoPath, Endpoint, OsError, Raw};
 
 use super::Fault;
 use super::plan::Plan;
@@ -21,7 +21,7 @@ const RECEIVE_BUFFER: u32 = 4 << 20;
 pub struct Sockets {
     primary: Endpoint,
     secondary: Option<Endpoint>,
-    echo_path: Way,
+    echo_path: EchoPath,
     /// The way out to native IPv6; absent in local mode.
     pub raw: Option<OwnedFd>,
 }
@@ -35,10 +35,10 @@ impl Sockets {
         if plan.local {
             return Ok(None);
         }
-        if let Err(missing) = platform::check_raw(plan.echo_path) {
+        if let Err(missing) = Raw::check(plan.echo_path) {
             warn!("{missing}");
         }
-        platform::open_raw(plan.echo_path)
+        Raw::open(plan.echo_path)
             .map(Some)
             .map_err(|error| match error.kind() {
                 ErrorKind::PermissionDenied => Fault::new(format!(

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use std::thread::{self, JoinHandle};
 
 use nix::unistd::{Gid, Uid, setsid};
-use platform::{HostAddresses, Identity, Inherited, OsError, PairSockets, Raw, Root, Udp};
+use platform::{HostAddresses, Identity, Inherited, OsError, PairSockets, Raw, RootDirectory, Udp};
 
 use super::Fault;
 use super::order::Order;
@@ -118,7 +118,7 @@ impl Opened {
         }
         let raw = order.raw.map(|number| inherited.take(number)).transpose()?;
         let raw = raw.iter().cycle().take(pairs.len());
-        let raw = raw.map(platform::share_raw).collect::<Result<_, _>>()?;
+        let raw = raw.map(Raw::share).collect::<Result<_, _>>()?;
         let host = platform::host_addresses()?;
         Ok((
             Self {
@@ -142,7 +142,7 @@ impl Opened {
                     .order
                     .root
                     .clone()
-                    .map_or_else(platform::default_root, Root::Directory);
+                    .map_or_else(platform::default_root, RootDirectory::Directory);
                 platform::confine(&identity, &root)?
             }
             None => platform::confine_unprivileged()?,

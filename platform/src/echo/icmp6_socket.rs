@@ -5,7 +5,9 @@ use std::io;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{Icmp6, OsError, Progress, socket_option, udp};
+use crate::contract::{Icmp6, Progress};
+use crate::error::{OsError, is_full};
+use crate::socket_option;
 
 /// netinet/icmp6.h of the BSDs (RFC 3542 section 3.2); libc has it for none of them.
 const ICMP6_FILTER: libc::c_int = 18;
@@ -39,7 +41,7 @@ pub(crate) fn outcome(message: &Icmp6<'_>, sent: io::Result<usize>) -> io::Resul
             if error
                 .raw_os_error()
                 .map(Errno::from_raw)
-                .is_some_and(udp::full) =>
+                .is_some_and(is_full) =>
         {
             Ok(Progress::WouldBlock)
         }

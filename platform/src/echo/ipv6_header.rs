@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::Icmp6;
+use crate::contract::Icmp6;
 
 /// Length of an IPv6 header (RFC 8200 section 3), in bytes.
 pub(crate) const HEADER_LEN: usize = 40;

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
@@ -12,7 +13,32 @@ use nix::errno::Errno;
 pub(crate) mod device;
 
 use super::ipv6_header;
-use crate::{Icmp6, OsError, Progress, RawIcmp6, sys, udp};
+use crate::contract::{Icmp6, Progress, RawIcmp6};
+use crate::error::{OsError, is_full};
+
+/// What a system does in its own way about tunnel devices.
+pub trait TunnelSystem: Sized {
+    /// What goes in front of each packet.
+    const FRAME: &'static [u8];
+
+    /// The setting that has the host forward IPv6, by its name for sysctl(8).
+    const FORWARDING: &'static str;
+
+    /// Opens a tunnel device of its own, non-blocking; with the name of its interface.
+    ///
+    /// # Errors
+    /// `open` or `ioctl`, with the device.
+    fn open_device() -> Result<(OwnedFd, String), OsError>;
+
+    /// The command that brings the interface up.
+    fn raise(interface: &str) -> Command;
+
+    /// Whether the host forwards IPv6.
+    ///
+    /// # Errors
+    /// Of the system.
+    fn forwards() -> io::Result<bool>;
+}
 
 /// The four bytes that name the address family before each packet. Network byte order everywhere, as the kernels have it:
 /// `tunwrite_l3` (FreeBSD, sys/net/if_tuntap.c), `tun_input` (OpenBSD, sys/net/if_tun.c), `tunwrite` (NetBSD,
@@ -24,37 +50,37 @@ pub(crate) const fn family(family: libc::c_int) -> [u8; 4] {
 
 /// Opens a tunnel device of its own and brings its interface up. Both are gone when the last copy of the descriptor is
 /// closed; FreeBSD and NetBSD keep the idle interface.
-pub(crate) fn open() -> Result<OwnedFd, OsError> {
-    let (device, interface) = sys::open_tunnel()?;
-    run(sys::raise(&interface))?;
+pub(super) fn open<S: TunnelSystem>() -> Result<OwnedFd, OsError> {
+    let (device, interface) = S::open_device()?;
+    run(S::raise(&interface))?;
     Ok(device)
 }
 
 /// That this host forwards IPv6.
-pub(crate) fn check_forwarding() -> Result<(), OsError> {
-    const NAME: &str = sys::FORWARDING;
-    match sys::forwards() {
+pub(super) fn check_forwarding<S: TunnelSystem>() -> Result<(), OsError> {
+    let name = S::FORWARDING;
+    match S::forwards() {
         Ok(true) => Ok(()),
         Ok(false) => Err(OsError::refused(
             "sysctl",
-            NAME,
+            name,
             "this host does not forward IPv6, so echo requests of clients do not leave it",
         )
-        .remedy(format!("sysctl -w {NAME}=1"))),
-        Err(error) => Err(OsError::new("sysctl", NAME, error)),
+        .remedy(format!("sysctl -w {name}=1"))),
+        Err(error) => Err(OsError::new("sysctl", name, error)),
     }
 }
 
 /// Sends ICMPv6 through a tunnel device.
-pub(crate) struct Tunnel(File);
+pub struct Tunnel<S>(File, PhantomData<S>);
 
-impl From<OwnedFd> for Tunnel {
+impl<S> From<OwnedFd> for Tunnel<S> {
     fn from(device: OwnedFd) -> Self {
-        Self(device.into())
+        Self(device.into(), PhantomData)
     }
 }
 
-impl RawIcmp6 for Tunnel {
+impl<S: TunnelSystem> RawIcmp6 for Tunnel<S> {
     fn send(&mut self, message: &Icmp6<'_>) -> io::Result<Progress> {
         // Forwarding takes one off. 255, which no echo request has that came from far, leaves as 254.
         let entering = Icmp6 {
@@ -62,14 +88,14 @@ impl RawIcmp6 for Tunnel {
             ..*message
         };
         let header = ipv6_header::header(&entering)?;
-        let parts = [sys::FRAME, &header, message.message].map(IoSlice::new);
+        let parts = [S::FRAME, &header, message.message].map(IoSlice::new);
         match self.0.write_vectored(&parts) {
             Ok(_) => Ok(Progress::Moved(1)),
             Err(error)
                 if error
                     .raw_os_error()
                     .map(Errno::from_raw)
-                    .is_some_and(udp::full) =>
+                    .is_some_and(is_full) =>
             {
                 Ok(Progress::WouldBlock)
             }
@@ -98,6 +124,7 @@ fn run(mut command: Command) -> Result<(), OsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::Here;
 
     /// AF_INET6 is 24 on OpenBSD and NetBSD, 28 on FreeBSD and DragonFly, 30 on macOS (sys/socket.h of each).
     #[test]
@@ -110,7 +137,7 @@ mod tests {
     #[test]
     fn a_packet_is_one_write_of_frame_header_and_message() {
         let (here, there) = std::os::unix::net::UnixDatagram::pair().unwrap();
-        let mut tunnel = Tunnel::from(OwnedFd::from(here));
+        let mut tunnel = Tunnel::<Here>::from(OwnedFd::from(here));
         let message = Icmp6 {
             source: "2001:0:c000:201::1".parse().unwrap(),
             destination: "2001:db8::2".parse().unwrap(),
@@ -125,7 +152,7 @@ mod tests {
             ..message
         };
         let header = ipv6_header::header(&entering).unwrap();
-        let expected = [sys::FRAME, &header, b"message"].concat();
+        let expected = [Here::FRAME, &header, b"message"].concat();
         assert_eq!(packet[..length], expected);
     }
 

@@ -1,12 +1,57 @@
 //! Giving up root: groups, ids, root directory, and the proof that none of it comes back.
 
 use std::fmt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setuid};
 
-use super::{Root, ids};
-use crate::{OsError, sys};
+use super::rights::Access;
+use super::{RootDirectory, ids};
+use crate::error::OsError;
+
+/// What a system knows beside ids, root directory and groups. What it leaves out does nothing.
+pub trait Privileges {
+    /// Refuses `call` where the process has a second thread, if the system tells.
+    ///
+    /// # Errors
+    /// That there is one.
+    fn single_thread(_call: &'static str) -> Result<(), OsError> {
+        Ok(())
+    }
+
+    /// Gives up, for good, what privilege the system knows beside ids.
+    ///
+    /// # Errors
+    /// The call that failed.
+    fn renounce() -> Result<(), OsError> {
+        Ok(())
+    }
+
+    /// Reads back what [`Privileges::renounce`] did.
+    ///
+    /// # Errors
+    /// What is left.
+    fn prove() -> Result<(), OsError> {
+        Ok(())
+    }
+
+    /// Forbids what would also forbid the proof. The last step.
+    ///
+    /// # Errors
+    /// The call that failed.
+    fn seal() -> Result<(), OsError> {
+        Ok(())
+    }
+
+    /// Restricts the process that stays root to what it does after start-up: `files` are all that it sees from now on.
+    ///
+    /// # Errors
+    /// The call that failed.
+    fn restrict_monitor(_files: &[(&Path, Access)]) -> Result<(), OsError> {
+        Ok(())
+    }
+}
 
 /// The ordinary user that a confined process becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +74,11 @@ pub struct Confined(());
 ///
 /// # Errors
 /// The call that failed, or the proof. The process may then be half confined: exit.
-pub fn confine(identity: &Identity, root: &Root) -> Result<Confined, OsError> {
-    sys::single_thread("confine")?;
+pub fn confine<S: Privileges>(
+    identity: &Identity,
+    root: &RootDirectory,
+) -> Result<Confined, OsError> {
+    S::single_thread("confine")?;
     if identity.uid.is_root() || identity.gid == Gid::from_raw(0) {
         return Err(OsError::refused(
             "confine",
@@ -46,7 +94,7 @@ pub fn confine(identity: &Identity, root: &Root) -> Result<Confined, OsError> {
     ids::set_gid(identity.gid).map_err(|error| OsError::new("setgid", identity.gid, error))?;
     root.enter()?;
     ids::set_uid(identity.uid).map_err(|error| OsError::new("setuid", identity.uid, error))?;
-    sys::renounce()?;
+    S::renounce()?;
 
     let groups = ids::groups().map_err(|error| OsError::new("getgroups", "", error))?;
     if groups.iter().any(|group| *group != identity.gid) {
@@ -56,8 +104,8 @@ pub fn confine(identity: &Identity, root: &Root) -> Result<Confined, OsError> {
             "supplementary groups are left",
         ));
     }
-    prove(identity)?;
-    sys::seal()?;
+    prove::<S>(identity)?;
+    S::seal()?;
     Ok(Confined(()))
 }
 
@@ -66,8 +114,8 @@ pub fn confine(identity: &Identity, root: &Root) -> Result<Confined, OsError> {
 ///
 /// # Errors
 /// The call that failed, or the proof; also when root runs it.
-pub fn confine_unprivileged() -> Result<Confined, OsError> {
-    sys::single_thread("confine")?;
+pub fn confine_unprivileged<S: Privileges>() -> Result<Confined, OsError> {
+    S::single_thread("confine")?;
     let identity = Identity {
         uid: Uid::effective(),
         gid: Gid::effective(),
@@ -79,15 +127,15 @@ pub fn confine_unprivileged() -> Result<Confined, OsError> {
             "root must change to an ordinary user",
         ));
     }
-    sys::renounce()?;
-    prove(&identity)?;
-    sys::seal()?;
+    S::renounce()?;
+    prove::<S>(&identity)?;
+    S::seal()?;
     Ok(Confined(()))
 }
 
 /// The ids are those of `identity`, all of them, and root's cannot be had back.
-fn prove(identity: &Identity) -> Result<(), OsError> {
-    sys::prove()?;
+fn prove<S: Privileges>(identity: &Identity) -> Result<(), OsError> {
+    S::prove()?;
     let uids = ids::uids().map_err(|error| OsError::new("getuid", "", error))?;
     let gids = ids::gids().map_err(|error| OsError::new("getgid", "", error))?;
     if uids.iter().any(|uid| *uid != identity.uid) || gids.iter().any(|gid| *gid != identity.gid) {
@@ -110,24 +158,6 @@ fn prove(identity: &Identity) -> Result<(), OsError> {
             "the group of root came back",
         ));
     }
-    Ok(())
-}
-
-/// The last step on systems where the proof leaves nothing to forbid.
-#[cfg(not(target_os = "openbsd"))]
-pub(crate) fn nothing_to_seal() -> Result<(), OsError> {
-    Ok(())
-}
-
-/// On systems that know nothing beside ids.
-#[cfg(any(target_os = "netbsd", target_os = "macos", target_os = "dragonfly"))]
-pub(crate) fn nothing_to_renounce() -> Result<(), OsError> {
-    Ok(())
-}
-
-/// On systems that know nothing beside ids.
-#[cfg(any(target_os = "netbsd", target_os = "macos", target_os = "dragonfly"))]
-pub(crate) fn nothing_to_prove() -> Result<(), OsError> {
     Ok(())
 }
 

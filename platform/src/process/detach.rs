@@ -9,7 +9,8 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid};
 
-use crate::{OsError, sys};
+use super::confine::Privileges;
+use crate::error::OsError;
 
 /// A process in the background whose starter still waits for its word. Dropped unsaid, the starter waits on for the
 /// end of the process and exits as it does.
@@ -27,8 +28,8 @@ pub struct Starting {
 ///
 /// # Errors
 /// `pipe`, `fork`, `setsid`, or that threads exist already: fork would copy only one of them.
-pub fn detach() -> Result<Starting, OsError> {
-    sys::single_thread("detach")?;
+pub fn detach<S: Privileges>() -> Result<Starting, OsError> {
+    S::single_thread("detach")?;
     let null = OpenOptions::new()
         .read(true)
         .write(true)

@@ -14,7 +14,7 @@
 //!
 //! Taking sets the flag and remembers the number, which is refused from then on.
 //!
-//! What comes from exec unasked is [strangers]: taken over in the same way, before anything is kept or claimed.
+//! What comes from exec unasked is [`take_inherited`]: taken over in the same way, before anything is kept or claimed.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-use crate::OsError;
+use crate::error::OsError;
 
 /// The first number that is not one of the standard three.
 const FIRST: RawFd = 3;
@@ -58,7 +58,7 @@ pub fn keep(descriptor: &impl AsFd) -> Result<OwnedFd, OsError> {
 
 /// Descriptors below this number are looked for: a shell or a boot script hands on low ones, and to ask for all that
 /// a system allows would take minutes where that is a thousand million.
-const STRANGERS: RawFd = 1 << 16;
+const NUMBERS: RawFd = 1 << 16;
 
 /// Takes over whatever the process was started with beside the standard three, to be dropped. A worker must not
 /// inherit it: a directory of the caller's leads out of a chroot. Nor must a daemon hold it, as somebody may wait for
@@ -66,7 +66,7 @@ const STRANGERS: RawFd = 1 << 16;
 ///
 /// # Errors
 /// After [`keep`] or [`Inherited::claim`], which leave descriptors of this process that look the same.
-pub fn strangers() -> Result<Vec<OwnedFd>, OsError> {
+pub fn take_inherited() -> Result<Vec<OwnedFd>, OsError> {
     if SIDE.load(Ordering::Relaxed) != UNDECIDED {
         return Err(OsError::refused(
             "take over",
@@ -75,7 +75,7 @@ pub fn strangers() -> Result<Vec<OwnedFd>, OsError> {
         ));
     }
     let mut inherited = Inherited { taken: Vec::new() };
-    (FIRST..STRANGERS)
+    (FIRST..NUMBERS)
         .filter(|number| flags(*number).is_ok_and(|flags| !flags.contains(FdFlag::FD_CLOEXEC)))
         .map(|number| inherited.take(number))
         .collect()

@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::OsError;
+use crate::error::OsError;
 
 /// A reload holds six descriptors a thread, and there are 64 threads at most: enough.
 const ENOUGH: u64 = 1024;

@@ -10,11 +10,11 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{UnlinkatFlags, chdir, chroot, fchdir, mkdtemp, unlinkat};
 
-use crate::OsError;
+use crate::error::OsError;
 
 /// The directory that a confined process sees as `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Root {
+pub enum RootDirectory {
     /// An existing one: root's, empty, writable by nobody else.
     Directory(PathBuf),
     /// A new one, removed as soon as the process is inside it.
@@ -30,15 +30,15 @@ pub const EMPTY_DIR: &str = match option_env!("MIREDO_EMPTY_DIR") {
 /// Where a private directory is made: one that only root can write, then one where others cannot rename it.
 const PARENTS: [&str; 2] = ["/var/run", "/tmp"];
 
-/// [`Root::Directory`] of `/var/empty` where that is fit for it, otherwise [`Root::Private`].
-pub fn default_root() -> Root {
+/// [`RootDirectory::Directory`] of `/var/empty` where that is fit for it, otherwise [`RootDirectory::Private`].
+pub fn default_root() -> RootDirectory {
     match open_empty(Path::new(EMPTY_DIR)) {
-        Ok(_) => Root::Directory(EMPTY_DIR.into()),
-        Err(_) => Root::Private,
+        Ok(_) => RootDirectory::Directory(EMPTY_DIR.into()),
+        Err(_) => RootDirectory::Private,
     }
 }
 
-impl Root {
+impl RootDirectory {
     /// Makes it this process's root and working directory. Only root may.
     pub(super) fn enter(&self) -> Result<(), OsError> {
         match self {

@@ -8,18 +8,18 @@ use std::ptr;
 use nix::errno::Errno;
 use socket2::SockRef;
 
-use crate::OsError;
+use crate::error::OsError;
 use crate::udp::receive_buffer::largest;
 
 /// What ip6_input (sys/netinet6/ip6_input.c) looks at, by its name.
-pub(crate) const FORWARDING: &str = "net.inet6.ip6.forwarding";
+pub(super) const FORWARDING: &str = "net.inet6.ip6.forwarding";
 
 /// The same by number: CTL_NET, PF_INET6, IPPROTO_IPV6, IPV6CTL_FORWARDING (netinet6/in6.h of each system). OpenBSD knows
 /// sysctl(2) by number alone.
 const FORWARDING_MIB: [libc::c_int; 4] = [libc::CTL_NET, libc::PF_INET6, libc::IPPROTO_IPV6, 1];
 
 /// Whether the host forwards IPv6. OpenBSD has a value 2 too, for what IPsec protects alone.
-pub(crate) fn forwards() -> io::Result<bool> {
+pub(super) fn forwards() -> io::Result<bool> {
     let mut mib = FORWARDING_MIB;
     let mut value: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>();
@@ -39,7 +39,7 @@ pub(crate) fn forwards() -> io::Result<bool> {
 }
 
 /// What a socket's buffer cannot pass.
-pub const RECEIVE_BUFFER_LIMIT: &str = if cfg!(target_os = "netbsd") {
+pub(super) const RECEIVE_BUFFER_LIMIT: &str = if cfg!(target_os = "netbsd") {
     "kern.sbmax"
 } else if cfg!(target_os = "openbsd") {
     "SB_MAX of the kernel"
@@ -48,7 +48,7 @@ pub const RECEIVE_BUFFER_LIMIT: &str = if cfg!(target_os = "netbsd") {
 };
 
 /// As much of `bytes` as the system grants.
-pub(crate) fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
+pub(super) fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
     let socket = SockRef::from(socket);
     largest(
         bytes,
@@ -58,7 +58,7 @@ pub(crate) fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32
 }
 
 /// ifconfig(8) on `interface`.
-pub(crate) fn ifconfig(interface: &str, arguments: &[&str]) -> Command {
+pub(super) fn ifconfig(interface: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("/sbin/ifconfig");
     command.arg(interface).args(arguments);
     command
@@ -67,11 +67,6 @@ pub(crate) fn ifconfig(interface: &str, arguments: &[&str]) -> Command {
 /// Brings the interface of a tunnel up with a link-local address: on macOS nothing but an address attaches IPv6 to an interface
 /// (`in6_domifattach`, bsd/netinet6/in6_ifattach.c of xnu), and none of the others minds.
 #[cfg(not(target_os = "freebsd"))]
-pub(crate) fn raise(interface: &str) -> Command {
+pub(super) fn raise(interface: &str) -> Command {
     ifconfig(interface, &["inet6", "fe80::1", "prefixlen", "64", "up"])
-}
-
-/// These systems have no simple way to tell; [`crate::confine()`] says when threads may start.
-pub(crate) fn single_thread(_: &'static str) -> Result<(), OsError> {
-    Ok(())
 }

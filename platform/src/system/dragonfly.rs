@@ -2,23 +2,49 @@
 //!
 //! No raw socket here sends from a foreign address (sys/netinet6/in6.h has no option for it): ICMPv6 leaves by a tunnel.
 
-pub(crate) use crate::echo::duplicate as share_raw;
-pub(crate) use crate::echo::tunnel::Tunnel as RawSocket;
-pub(crate) use crate::echo::tunnel::device::open_framed as open_tunnel;
-pub(crate) use crate::echo::tunnel::open as open_raw;
-pub(crate) use crate::process::confine::{
-    nothing_to_prove as prove, nothing_to_renounce as renounce, nothing_to_seal as seal,
-};
-pub(crate) use crate::process::rights::nothing as limit;
-pub use crate::system::bsd::RECEIVE_BUFFER_LIMIT;
-pub(crate) use crate::system::bsd::{
-    FORWARDING, forwards, raise, set_receive_buffer, single_thread,
-};
-pub(crate) use crate::udp::open::{
-    duplicate as open_beside, never_set as clear_dont_fragment, open_alone as open_first,
-};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::Command;
 
-pub use crate::udp::plain::Plain as Mover;
+use super::{Here, bsd};
+use crate::echo::EchoSystem;
+use crate::echo::tunnel::{Tunnel, TunnelSystem, device, family};
+use crate::error::OsError;
+use crate::process::confine::Privileges;
+use crate::process::rights::Rights;
+use crate::udp::UdpSystem;
 
-pub(crate) const RAW_IS_TUNNEL: bool = true;
-pub(crate) const FRAME: &[u8] = &crate::echo::tunnel::family(libc::AF_INET6);
+impl UdpSystem for Here {
+    type Mover = crate::udp::Plain;
+
+    const RECEIVE_BUFFER_LIMIT: &'static str = bsd::RECEIVE_BUFFER_LIMIT;
+
+    fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
+        bsd::set_receive_buffer(socket, bytes)
+    }
+}
+
+impl EchoSystem for Here {
+    type RawSocket = Tunnel<Self>;
+}
+
+impl TunnelSystem for Here {
+    const FRAME: &'static [u8] = &family(libc::AF_INET6);
+    const FORWARDING: &'static str = bsd::FORWARDING;
+
+    fn open_device() -> Result<(OwnedFd, String), OsError> {
+        device::open_framed()
+    }
+
+    fn raise(interface: &str) -> Command {
+        bsd::raise(interface)
+    }
+
+    fn forwards() -> io::Result<bool> {
+        bsd::forwards()
+    }
+}
+
+impl Privileges for Here {}
+
+impl Rights for Here {}

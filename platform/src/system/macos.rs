@@ -9,33 +9,58 @@ use nix::sys::socket::{
 };
 use socket2::SockRef;
 use std::ffi::CString;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::Command;
 
-use crate::OsError;
-pub(crate) use crate::echo::duplicate as share_raw;
-pub(crate) use crate::echo::tunnel::Tunnel as RawSocket;
-pub(crate) use crate::echo::tunnel::open as open_raw;
-pub(crate) use crate::process::confine::{
-    nothing_to_prove as prove, nothing_to_renounce as renounce, nothing_to_seal as seal,
-};
-pub(crate) use crate::process::rights::nothing as limit;
-pub use crate::system::bsd::RECEIVE_BUFFER_LIMIT;
-pub(crate) use crate::system::bsd::{
-    FORWARDING, forwards, raise, set_receive_buffer, single_thread,
-};
-pub(crate) use crate::udp::open::{
-    duplicate as open_beside, never_set as clear_dont_fragment, open_alone as open_first,
-};
-pub use crate::udp::plain::Plain as Mover;
+use super::{Here, bsd};
+use crate::echo::EchoSystem;
+use crate::echo::tunnel::{Tunnel, TunnelSystem, family};
+use crate::error::OsError;
+use crate::process::confine::Privileges;
+use crate::process::rights::Rights;
+use crate::udp::UdpSystem;
 
 /// UTUN_CONTROL_NAME in bsd/net/if_utun.h of xnu.
 const UTUN: &str = "com.apple.net.utun_control";
 
-pub(crate) const RAW_IS_TUNNEL: bool = true;
-pub(crate) const FRAME: &[u8] = &crate::echo::tunnel::family(libc::AF_INET6);
+impl UdpSystem for Here {
+    type Mover = crate::udp::Plain;
+
+    const RECEIVE_BUFFER_LIMIT: &'static str = bsd::RECEIVE_BUFFER_LIMIT;
+
+    fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
+        bsd::set_receive_buffer(socket, bytes)
+    }
+}
+
+impl EchoSystem for Here {
+    type RawSocket = Tunnel<Self>;
+}
+
+impl TunnelSystem for Here {
+    const FRAME: &'static [u8] = &family(libc::AF_INET6);
+    const FORWARDING: &'static str = bsd::FORWARDING;
+
+    fn open_device() -> Result<(OwnedFd, String), OsError> {
+        open_utun()
+    }
+
+    fn raise(interface: &str) -> Command {
+        bsd::raise(interface)
+    }
+
+    fn forwards() -> io::Result<bool> {
+        bsd::forwards()
+    }
+}
+
+impl Privileges for Here {}
+
+impl Rights for Here {}
 
 /// A new utun, and the name of its interface, which the kernel picks (bsd/net/if_utun.c, `utun_ctl_connect`). Needs root.
-pub(crate) fn open_tunnel() -> Result<(OwnedFd, String), OsError> {
+fn open_utun() -> Result<(OwnedFd, String), OsError> {
     let utun_error = |call| move |error: nix::Error| OsError::new(call, "utun", error);
     let socket = socket(
         AddressFamily::System,

@@ -9,8 +9,9 @@ use std::ptr;
 use nix::errno::Errno;
 use nix::sys::socket::SockaddrIn;
 
-use crate::udp::{Mover, full, weather};
-use crate::{BATCH, DATAGRAM_MAX, Inbox, Outbox, SendReport, Via};
+use super::Mover;
+use crate::contract::{BATCH, DATAGRAM_MAX, Inbox, Outbox, SendReport, Via};
+use crate::error::{is_full, is_transient};
 
 /// The headers that the two calls want, allocated once. Payloads move between the kernel and the callers' buffers.
 ///
@@ -97,7 +98,7 @@ impl Mover for Mmsg {
         };
         let moved = match Errno::result(outcome) {
             Ok(moved) => usize::try_from(moved).unwrap_or(0),
-            Err(error) if weather(error) => 0,
+            Err(error) if is_transient(error) => 0,
             Err(error) => return Err(error.into()),
         };
         for (header, peer) in self.headers.iter().zip(&self.peers).take(moved) {
@@ -134,7 +135,7 @@ impl Mover for Mmsg {
                     sent
                 }
                 Err(Errno::EINTR) => 0,
-                Err(error) if full(error) => {
+                Err(error) if is_full(error) => {
                     report.would_block = report.would_block.saturating_add(rest.len());
                     rest.len()
                 }

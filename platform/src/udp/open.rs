@@ -1,12 +1,56 @@
-//! Opening the UDP sockets, what all systems share of it.
+//! Opening the UDP sockets, and what a system does there in its own way.
 
+use std::io;
+use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::{OsError, sys};
+use super::Mover;
+use crate::error::OsError;
+use crate::process::rights::Rights;
+
+/// What a system does in its own way about UDP sockets. What it leaves out is done as on any Unix.
+pub trait UdpSystem: Rights + Sized {
+    /// The fastest way to move datagrams, at worst [`Plain`](super::Plain).
+    type Mover: Mover;
+
+    /// What keeps [`UdpSystem::set_receive_buffer`] from granting more, as the administrator calls it.
+    const RECEIVE_BUFFER_LIMIT: &'static str;
+
+    /// Lets the socket hold `bytes` of what has arrived, or as much of that as the system grants, in bytes.
+    ///
+    /// # Errors
+    /// `setsockopt` or `getsockopt`.
+    fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32>;
+
+    /// Has the socket send without the DF bit. By default it does so already.
+    ///
+    /// # Errors
+    /// `setsockopt`.
+    fn clear_dont_fragment(_: &Socket) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The first socket on `address`, which shares its port with nobody, so that a server that already runs is noticed.
+    ///
+    /// # Errors
+    /// As of [`Endpoint::open`].
+    fn open_first(address: SocketAddrV4) -> Result<Socket, OsError> {
+        open_alone::<Self>(address)
+    }
+
+    /// One more socket on the address of `first`, among which the kernel spreads datagrams if it can. By default another
+    /// descriptor of the same socket.
+    ///
+    /// # Errors
+    /// As of [`Endpoint::open`].
+    fn open_beside(first: &OwnedFd, address: SocketAddrV4) -> Result<OwnedFd, OsError> {
+        duplicate(first, address)
+    }
+}
 
 /// The sockets of one worker thread, bound and ready. Plain descriptors, so that they can be passed on.
 #[derive(Debug)]
@@ -20,12 +64,13 @@ pub struct PairSockets {
 /// The sockets of one address. The kernel spreads what arrives among them where the system can; elsewhere they are
 /// duplicates of one.
 #[derive(Debug)]
-pub struct Endpoint {
+pub struct Endpoint<S> {
     address: SocketAddrV4,
     sockets: Vec<OwnedFd>,
+    system: PhantomData<S>,
 }
 
-impl Endpoint {
+impl<S: UdpSystem> Endpoint<S> {
     /// Opens `count` sockets, each non-blocking, closed on exec, and sending without the DF bit (RFC 4380 section
     /// 5.1.2). The first shares the port with nobody while it is bound, so that a server that already runs is noticed.
     /// With port 0, for tests, the system picks one.
@@ -33,10 +78,9 @@ impl Endpoint {
     /// # Errors
     /// `socket`, `setsockopt` or `bind`, with the address.
     pub fn open(address: SocketAddrV4, count: NonZeroUsize) -> Result<Self, OsError> {
-        let first = sys::open_first(address)?;
+        let first = S::open_first(address)?;
         let address = local_address(&first).unwrap_or(address);
-        let sockets = vec![first.into()];
-        Self { address, sockets }.grown(count)
+        Self::of(address, vec![first.into()]).grown(count)
     }
 
     /// The same address with `count` sockets: duplicates of those here, with all that is queued in them, and new ones
@@ -49,7 +93,7 @@ impl Endpoint {
         let kept = self.sockets.iter().take(count.get());
         let sockets = kept.map(|socket| duplicate(socket, address));
         let sockets = sockets.collect::<Result<_, _>>()?;
-        Self { address, sockets }.grown(count)
+        Self::of(address, sockets).grown(count)
     }
 
     /// Lets each socket hold `bytes` of what has arrived, or as much of that as the system grants: the least that one of
@@ -60,7 +104,7 @@ impl Endpoint {
     pub fn set_receive_buffer(&self, bytes: u32) -> Result<u32, OsError> {
         let failed = |error| OsError::new("setsockopt SO_RCVBUF", self.address, error);
         self.sockets.iter().try_fold(u32::MAX, |least, socket| {
-            let granted = sys::set_receive_buffer(socket, bytes).map_err(failed)?;
+            let granted = S::set_receive_buffer(socket, bytes).map_err(failed)?;
             Ok(least.min(granted))
         })
     }
@@ -75,70 +119,67 @@ impl Endpoint {
         &self.sockets
     }
 
+    /// Opens `count` pairs of sockets on the same two addresses, as [`Endpoint::open`] does, for one process that both
+    /// opens and serves. With port 0 both addresses have the same one.
+    ///
+    /// # Errors
+    /// As of [`Endpoint::open`].
+    pub fn open_pairs(
+        primary: Ipv4Addr,
+        secondary: Option<Ipv4Addr>,
+        port: u16,
+        count: NonZeroUsize,
+    ) -> Result<Vec<PairSockets>, OsError> {
+        let primary = Self::open(SocketAddrV4::new(primary, port), count)?;
+        let port = primary.address.port();
+        let secondary = secondary.map(|ip| Self::open(SocketAddrV4::new(ip, port), count));
+        let mut secondaries = secondary
+            .transpose()?
+            .into_iter()
+            .flat_map(|end| end.sockets);
+        let pair = |primary| PairSockets {
+            primary,
+            secondary: secondaries.next(),
+        };
+        Ok(primary.sockets.into_iter().map(pair).collect())
+    }
+
+    fn of(address: SocketAddrV4, sockets: Vec<OwnedFd>) -> Self {
+        Self {
+            address,
+            sockets,
+            system: PhantomData,
+        }
+    }
+
     fn grown(mut self, count: NonZeroUsize) -> Result<Self, OsError> {
         while self.sockets.len() < count.get()
             && let Some(first) = self.sockets.first()
         {
-            let another = sys::open_beside(first, self.address)?;
+            let another = S::open_beside(first, self.address)?;
             self.sockets.push(another);
         }
         Ok(self)
     }
 }
 
-/// Opens `count` pairs of sockets on the same two addresses, as [`Endpoint::open`] does, for one process that both
-/// opens and serves. With port 0 both addresses have the same one.
-///
-/// # Errors
-/// As of [`Endpoint::open`].
-pub fn open_pairs(
-    primary: Ipv4Addr,
-    secondary: Option<Ipv4Addr>,
-    port: u16,
-    count: NonZeroUsize,
-) -> Result<Vec<PairSockets>, OsError> {
-    let primary = Endpoint::open(SocketAddrV4::new(primary, port), count)?;
-    let port = primary.address.port();
-    let secondary = secondary.map(|ip| Endpoint::open(SocketAddrV4::new(ip, port), count));
-    let mut secondaries = secondary
-        .transpose()?
-        .into_iter()
-        .flat_map(|end| end.sockets);
-    let pair = |primary| PairSockets {
-        primary,
-        secondary: secondaries.next(),
-    };
-    Ok(primary.sockets.into_iter().map(pair).collect())
-}
-
 /// A socket as [`Endpoint::open`] promises them, still unbound.
-pub(crate) fn socket(address: SocketAddrV4) -> Result<Socket, OsError> {
+pub(crate) fn socket<S: UdpSystem>(address: SocketAddrV4) -> Result<Socket, OsError> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))
         .map_err(|error| OsError::new("socket", address, error))?;
     socket
         .set_nonblocking(true)
         .map_err(|error| OsError::new("fcntl O_NONBLOCK", address, error))?;
-    sys::clear_dont_fragment(&socket)
+    S::clear_dont_fragment(&socket)
         .map_err(|error| OsError::new("setsockopt DF", address, error))?;
     Ok(socket)
 }
 
 /// A socket that shares its address with nobody.
-pub(crate) fn open_alone(address: SocketAddrV4) -> Result<Socket, OsError> {
-    let socket = socket(address)?;
+pub(crate) fn open_alone<S: UdpSystem>(address: SocketAddrV4) -> Result<Socket, OsError> {
+    let socket = socket::<S>(address)?;
     bind(&socket, address)?;
     Ok(socket)
-}
-
-/// For systems whose UDP sockets never set DF unless they are told to.
-#[cfg(any(
-    target_os = "openbsd",
-    target_os = "netbsd",
-    target_os = "macos",
-    target_os = "dragonfly"
-))]
-pub(crate) fn never_set(_: &Socket) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// Binds `socket`.
@@ -166,6 +207,8 @@ pub(crate) fn local_address(socket: &impl AsFd) -> Option<SocketAddrV4> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    type Endpoint = super::Endpoint<crate::system::Here>;
 
     #[test]
     fn an_endpoint_grows_and_shrinks_around_the_same_sockets() {

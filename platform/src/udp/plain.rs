@@ -7,8 +7,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, SockaddrIn, recvmsg, sendto};
 
-use crate::udp::{Mover, full, weather};
-use crate::{DATAGRAM_MAX, Inbox, Outbox, SendReport, Via};
+use super::Mover;
+use crate::contract::{DATAGRAM_MAX, Inbox, Outbox, SendReport, Via};
+use crate::error::{is_full, is_transient};
 
 /// Moves datagrams one by one. Feature `plain-udp` makes [`crate::Udp`] use it where a faster way exists.
 #[derive(Default)]
@@ -33,7 +34,7 @@ impl Mover for Plain {
             };
             match outcome {
                 Ok((from, length)) => inbox.fill(via, from, length),
-                Err(error) if weather(error) => break,
+                Err(error) if is_transient(error) => break,
                 // One beside datagrams comes again with the next call.
                 Err(_) if moved > 0 => break,
                 Err(error) => return Err(error.into()),
@@ -49,7 +50,7 @@ impl Mover for Plain {
             let to = SockaddrIn::from(datagram.to);
             match sendto(socket.as_raw_fd(), datagram.bytes, &to, MsgFlags::empty()) {
                 Ok(_) => report.sent = report.sent.saturating_add(1),
-                Err(error) if full(error) => {
+                Err(error) if is_full(error) => {
                     let lost = left.by_ref().count().saturating_add(1);
                     report.would_block = report.would_block.saturating_add(lost);
                 }

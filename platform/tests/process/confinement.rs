@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 use miredo_platform::{
-    Identity, Root, Udp, Way, confine, confine_unprivileged, default_root, detach, open_pairs,
-    open_raw, syslog,
+    EchoPath, Endpoint, Identity, Raw, RootDirectory, Udp, confine, confine_unprivileged,
+    default_root, detach, syslog,
 };
 use nix::unistd::{Gid, Uid};
 
@@ -63,10 +63,10 @@ pub(crate) fn private_root() {
 /// Opens first what the server opens first: it must start no thread.
 pub(crate) fn confine_to_private() {
     let count = NonZeroUsize::new(4).unwrap();
-    let mut pairs = open_pairs(Ipv4Addr::LOCALHOST, None, 0, count).unwrap();
-    let _raw = open_raw(Way::Native).unwrap();
+    let mut pairs = Endpoint::open_pairs(Ipv4Addr::LOCALHOST, None, 0, count).unwrap();
+    let _raw = Raw::open(EchoPath::Native).unwrap();
     nix::unistd::setgroups(&[Gid::from_raw(4), Gid::from_raw(24)]).unwrap();
-    let _confined = confine(&nobody(), &Root::Private).unwrap();
+    let _confined = confine(&nobody(), &RootDirectory::Private).unwrap();
     assert!(fs::create_dir("/new").is_err());
     assert!(nix::unistd::seteuid(Uid::from_raw(0)).is_err());
     wait_confined();
@@ -104,7 +104,7 @@ pub(crate) fn given_root() {
 
 pub(crate) fn confine_to_given() {
     let directory = env::args_os().nth(1).unwrap();
-    match confine(&nobody(), &Root::Directory(directory.into())) {
+    match confine(&nobody(), &RootDirectory::Directory(directory.into())) {
         Ok(_) => wait_confined(),
         Err(error) => {
             eprint!("{error}");
@@ -156,11 +156,11 @@ pub(crate) fn unfit_roots() {
         assert_eq!(output.status.code(), Some(1));
     }
     match (default_root(), fs::read_dir("/var/empty")) {
-        (Root::Private, Ok(entries)) => {
+        (RootDirectory::Private, Ok(entries)) => {
             assert_ne!(entries.count(), 0, "/var/empty is fit, if it is root's")
         }
-        (Root::Private, Err(_)) => {}
-        (Root::Directory(path), _) => assert_eq!(path, Path::new("/var/empty")),
+        (RootDirectory::Private, Err(_)) => {}
+        (RootDirectory::Directory(path), _) => assert_eq!(path, Path::new("/var/empty")),
     }
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn local_time() {
 
 pub(crate) fn confine_and_tell_time() {
     syslog::open(libc::LOG_DAEMON);
-    confine(&nobody(), &Root::Private).unwrap();
+    confine(&nobody(), &RootDirectory::Private).unwrap();
     let mut local = MaybeUninit::uninit();
     // SAFETY: there is room for what it writes.
     unsafe { libc::localtime_r(&0, local.as_mut_ptr()) };
@@ -194,7 +194,9 @@ pub(crate) fn confine_with_threads() {
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || stopped.recv());
     let refused = [
-        confine(&nobody(), &Root::Private).map(drop).unwrap_err(),
+        confine(&nobody(), &RootDirectory::Private)
+            .map(drop)
+            .unwrap_err(),
         confine_unprivileged().map(drop).unwrap_err(),
         detach().map(drop).unwrap_err(),
     ];
@@ -230,13 +232,13 @@ pub(crate) fn ordinary_user() {
 
 pub(crate) fn confine_ordinary() {
     if !Uid::current().is_root() {
-        open_raw(Way::Native).unwrap();
+        Raw::open(EchoPath::Native).unwrap();
     }
     if let Err(error) = confine_unprivileged() {
         eprint!("{error}");
         exit(1);
     }
-    open_raw(Way::Native).unwrap_err();
+    Raw::open(EchoPath::Native).unwrap_err();
     wait_confined();
 }
 

@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 
 use async_io::block_on;
 use miredo_platform::{
-    Identity, Inbox, Outbox, Progress, Raw, Root, Udp, UdpPair, Via, Way, confine, open_pairs,
-    open_raw, share_raw,
+    EchoPath, Endpoint, Identity, Inbox, Outbox, Progress, Raw, RootDirectory, Udp, UdpPair, Via,
+    confine,
 };
 use nix::unistd::{Gid, Uid};
 
@@ -22,9 +22,9 @@ pub(crate) fn serving() {
 
 /// What a worker does, from its sockets to the first answer. On OpenBSD a call that was not promised ends the process.
 pub(crate) fn confine_and_serve() {
-    let mut pairs = open_pairs(Ipv4Addr::LOCALHOST, None, 0, NonZeroUsize::MIN).unwrap();
+    let mut pairs = Endpoint::open_pairs(Ipv4Addr::LOCALHOST, None, 0, NonZeroUsize::MIN).unwrap();
     let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let raw = share_raw(&open_raw(Way::Native).unwrap()).unwrap();
+    let raw = Raw::share(&Raw::open(EchoPath::Native).unwrap()).unwrap();
     let pair = pairs.remove(0);
     let server = socket2::SockRef::from(&pair.primary).local_addr().unwrap();
     let server = server.as_socket().unwrap();
@@ -32,7 +32,7 @@ pub(crate) fn confine_and_serve() {
         uid: Uid::from_raw(NOBODY),
         gid: Gid::from_raw(NOBODY),
     };
-    confine(&identity, &Root::Private).unwrap();
+    confine(&identity, &RootDirectory::Private).unwrap();
 
     let _raw = Raw::new(raw).unwrap();
     let mut udp = Udp::new(pair).unwrap();
@@ -68,7 +68,7 @@ pub(crate) fn confine_as_root() {
             uid: Uid::from_raw(uid),
             gid: Gid::from_raw(gid),
         };
-        let error = confine(&identity, &Root::Private).unwrap_err();
+        let error = confine(&identity, &RootDirectory::Private).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
 
-use crate::OsError;
+use crate::error::OsError;
 
 /// Opens the first device that is free. Opening makes the interface: `tunclone` (FreeBSD, sys/net/if_tuntap.c, with
 /// net.link.tun.devfs_cloning=1, the default), `tunopen` (NetBSD, sys/net/if_tun.c), `tun_dev_open` (OpenBSD, sys/net/if_tun.c).

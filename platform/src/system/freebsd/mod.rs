@@ -1,29 +1,88 @@
 //! FreeBSD 14 and later: before, procctl(2) may not know PROC_NO_NEW_PRIVS_CTL (sys/sys/procctl.h of 13.0 does not).
 
+use std::io;
+use std::net::SocketAddrV4;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Command;
+
+use socket2::Socket;
+
+use super::{Here, bsd};
+use crate::echo::EchoSystem;
+use crate::echo::tunnel::{TunnelSystem, device, family};
+use crate::error::OsError;
+use crate::process::confine::Privileges;
+use crate::process::rights::Rights;
+use crate::udp::UdpSystem;
+
 mod privileges;
 mod raw;
 mod reuseport;
 
-use std::process::Command;
+impl UdpSystem for Here {
+    /// recvmmsg(3) and sendmmsg(3) are loops in the C library (lib/libc/gen/recvmmsg.c, sendmmsg.c): nothing is gained.
+    type Mover = crate::udp::Plain;
 
-pub(crate) use privileges::{limit, prove, renounce};
-pub(crate) use raw::{RawSocket, open_raw};
-pub(crate) use reuseport::{clear_dont_fragment, open_beside, open_first};
+    const RECEIVE_BUFFER_LIMIT: &'static str = bsd::RECEIVE_BUFFER_LIMIT;
 
-pub(crate) use crate::echo::duplicate as share_raw;
-pub(crate) use crate::echo::tunnel::device::open_framed as open_tunnel;
-pub(crate) use crate::process::confine::nothing_to_seal as seal;
-pub use crate::system::bsd::RECEIVE_BUFFER_LIMIT;
-pub(crate) use crate::system::bsd::{FORWARDING, forwards, set_receive_buffer, single_thread};
+    fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
+        bsd::set_receive_buffer(socket, bytes)
+    }
 
-/// recvmmsg(3) and sendmmsg(3) are loops in the C library (lib/libc/gen/recvmmsg.c, sendmmsg.c): nothing is gained.
-pub use crate::udp::plain::Plain as Mover;
+    fn clear_dont_fragment(socket: &Socket) -> io::Result<()> {
+        reuseport::clear_dont_fragment(socket)
+    }
 
-pub(crate) const RAW_IS_TUNNEL: bool = false;
-pub(crate) const FRAME: &[u8] = &crate::echo::tunnel::family(libc::AF_INET6);
+    fn open_first(address: SocketAddrV4) -> Result<Socket, OsError> {
+        reuseport::open_first(address)
+    }
 
-/// rc(8) switches IPv6 off on interfaces that rc.conf(5) does not name (`ipv6_activate_all_interfaces`), and `tunwrite` drops
-/// in silence what is written to an interface that is down.
-pub(crate) fn raise(interface: &str) -> Command {
-    crate::system::bsd::ifconfig(interface, &["inet6", "-ifdisabled", "up"])
+    fn open_beside(_: &OwnedFd, address: SocketAddrV4) -> Result<OwnedFd, OsError> {
+        reuseport::open_beside(address)
+    }
+}
+
+impl EchoSystem for Here {
+    type RawSocket = raw::RawSocket;
+
+    const RAW_IS_TUNNEL: bool = false;
+
+    fn open_raw() -> Result<OwnedFd, OsError> {
+        raw::open_raw()
+    }
+}
+
+impl TunnelSystem for Here {
+    const FRAME: &'static [u8] = &family(libc::AF_INET6);
+    const FORWARDING: &'static str = bsd::FORWARDING;
+
+    fn open_device() -> Result<(OwnedFd, String), OsError> {
+        device::open_framed()
+    }
+
+    /// rc(8) switches IPv6 off on interfaces that rc.conf(5) does not name (`ipv6_activate_all_interfaces`), and `tunwrite`
+    /// drops in silence what is written to an interface that is down.
+    fn raise(interface: &str) -> Command {
+        bsd::ifconfig(interface, &["inet6", "-ifdisabled", "up"])
+    }
+
+    fn forwards() -> io::Result<bool> {
+        bsd::forwards()
+    }
+}
+
+impl Privileges for Here {
+    fn renounce() -> Result<(), OsError> {
+        privileges::renounce()
+    }
+
+    fn prove() -> Result<(), OsError> {
+        privileges::prove()
+    }
+}
+
+impl Rights for Here {
+    fn limit(descriptor: &impl AsFd) -> Result<(), OsError> {
+        privileges::limit(descriptor)
+    }
 }

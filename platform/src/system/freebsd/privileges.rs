@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use libc::{c_int, c_void};
 use nix::errno::Errno;
 
-use crate::OsError;
+use crate::error::OsError;
 
 /// What a worker does with the descriptors it works on (rights(4)): a send to an address is CAP_SEND and CAP_CONNECT
 /// (`kern_sendit`, sys/kern/uipc_syscalls.c), kqueue wants CAP_EVENT.
@@ -18,12 +18,12 @@ const RIGHTS: u64 =
 const STANDARD: u64 = libc::CAP_READ | libc::CAP_WRITE | libc::CAP_FSTAT;
 
 /// Takes every right of `descriptor` but those that moving datagrams needs. Its copies made from now on have no more.
-pub(crate) fn limit(descriptor: &impl AsFd) -> Result<(), OsError> {
+pub(super) fn limit(descriptor: &impl AsFd) -> Result<(), OsError> {
     limit_to(descriptor, RIGHTS)
 }
 
 /// Gives up for good: gaining privileges by exec, being traced or dumped; and rights of the standard descriptors.
-pub(crate) fn renounce() -> Result<(), OsError> {
+pub(super) fn renounce() -> Result<(), OsError> {
     control(
         "PROC_NO_NEW_PRIVS_CTL",
         libc::PROC_NO_NEW_PRIVS_CTL,
@@ -40,7 +40,7 @@ pub(crate) fn renounce() -> Result<(), OsError> {
 }
 
 /// Reads back what [`renounce`] did.
-pub(crate) fn prove() -> Result<(), OsError> {
+pub(super) fn prove() -> Result<(), OsError> {
     let told = control(
         "PROC_NO_NEW_PRIVS_STATUS",
         libc::PROC_NO_NEW_PRIVS_STATUS,

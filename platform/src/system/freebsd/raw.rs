@@ -6,14 +6,16 @@ use std::os::fd::OwnedFd;
 
 use socket2::{MsgHdr, Socket};
 
+use crate::contract::{Icmp6, Progress, RawIcmp6};
 use crate::echo::control_message::{ControlMessages, Layout};
 use crate::echo::icmp6_socket::{self, IPV6_HOPLIMIT, outcome};
-use crate::{Icmp6, OsError, Progress, RawIcmp6, socket_option};
+use crate::error::OsError;
+use crate::socket_option;
 
 /// Opens what [`RawSocket`] sends through. IPV6_BINDANY (ip6(4)) needs root, and lets `in6_selectsrc` (sys/netinet6/in6_src.c)
 /// take any source from a control message. bind(2) to one fails all the same: `rip6_bind` does not look at the option. Root of a jail
 /// may set it only if the jail has a network stack of its own (`prison_priv_check`, sys/kern/kern_jail.c).
-pub(crate) fn open_raw() -> Result<OwnedFd, OsError> {
+pub(super) fn open_raw() -> Result<OwnedFd, OsError> {
     let socket = icmp6::socket()?;
     socket_option::set(&socket, libc::IPPROTO_IPV6, libc::IPV6_BINDANY, 1).map_err(|error| {
         OsError::new("setsockopt IPV6_BINDANY", "raw IPv6", error)
@@ -23,7 +25,7 @@ pub(crate) fn open_raw() -> Result<OwnedFd, OsError> {
 }
 
 /// Sends ICMPv6 through a raw socket.
-pub(crate) struct RawSocket(Socket);
+pub struct RawSocket(Socket);
 
 impl From<OwnedFd> for RawSocket {
     fn from(socket: OwnedFd) -> Self {

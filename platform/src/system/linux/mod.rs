@@ -1,23 +1,83 @@
 //! Linux.
 
+use std::io;
+use std::net::SocketAddrV4;
+use std::os::fd::OwnedFd;
+use std::process::Command;
+
+use socket2::Socket;
+
+use super::Here;
+use crate::echo::EchoSystem;
+use crate::echo::tunnel::TunnelSystem;
+use crate::error::OsError;
+use crate::process::confine::Privileges;
+use crate::process::rights::Rights;
+use crate::udp::UdpSystem;
+
 mod privileges;
 mod raw;
 mod receive_buffer;
 mod reuseport;
 mod tunnel;
 
-pub(crate) use privileges::{prove, renounce, single_thread};
-pub(crate) use raw::{RawSocket, open_raw};
-pub use receive_buffer::RECEIVE_BUFFER_LIMIT;
-pub(crate) use receive_buffer::set_receive_buffer;
-pub(crate) use reuseport::{clear_dont_fragment, open_beside};
-pub(crate) use tunnel::{FORWARDING, FRAME, forwards, open_tunnel, raise};
+impl UdpSystem for Here {
+    type Mover = crate::udp::Mmsg;
 
-pub(crate) use crate::echo::duplicate as share_raw;
-pub(crate) use crate::process::confine::nothing_to_seal as seal;
-pub(crate) use crate::process::rights::nothing as limit;
-pub(crate) use crate::udp::open::open_alone as open_first;
+    const RECEIVE_BUFFER_LIMIT: &'static str = receive_buffer::LIMIT;
 
-pub use crate::udp::mmsg::Mmsg as Mover;
+    fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
+        receive_buffer::set_receive_buffer(socket, bytes)
+    }
 
-pub(crate) const RAW_IS_TUNNEL: bool = false;
+    fn clear_dont_fragment(socket: &Socket) -> io::Result<()> {
+        reuseport::clear_dont_fragment(socket)
+    }
+
+    fn open_beside(first: &OwnedFd, address: SocketAddrV4) -> Result<OwnedFd, OsError> {
+        reuseport::open_beside(first, address)
+    }
+}
+
+impl EchoSystem for Here {
+    type RawSocket = raw::RawSocket;
+
+    const RAW_IS_TUNNEL: bool = false;
+
+    fn open_raw() -> Result<OwnedFd, OsError> {
+        raw::open_raw()
+    }
+}
+
+impl TunnelSystem for Here {
+    const FRAME: &'static [u8] = tunnel::FRAME;
+    const FORWARDING: &'static str = tunnel::FORWARDING;
+
+    fn open_device() -> Result<(OwnedFd, String), OsError> {
+        tunnel::open_device()
+    }
+
+    fn raise(interface: &str) -> Command {
+        tunnel::raise(interface)
+    }
+
+    fn forwards() -> io::Result<bool> {
+        tunnel::forwards()
+    }
+}
+
+impl Privileges for Here {
+    fn single_thread(call: &'static str) -> Result<(), OsError> {
+        privileges::single_thread(call)
+    }
+
+    fn renounce() -> Result<(), OsError> {
+        privileges::renounce()
+    }
+
+    fn prove() -> Result<(), OsError> {
+        privileges::prove()
+    }
+}
+
+impl Rights for Here {}

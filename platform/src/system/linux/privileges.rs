@@ -3,7 +3,7 @@
 use caps::CapSet;
 use nix::sys::prctl;
 
-use crate::OsError;
+use crate::error::OsError;
 
 /// Without CAP_SETPCAP the bounding set cannot be emptied; after PR_SET_NO_NEW_PRIVS it has nothing left to bound.
 const SETS: [CapSet; 4] = [
@@ -14,7 +14,7 @@ const SETS: [CapSet; 4] = [
 ];
 
 /// Gives up for good: gaining privileges by exec, being traced or dumped by others of the same user, every capability.
-pub(crate) fn renounce() -> Result<(), OsError> {
+pub(super) fn renounce() -> Result<(), OsError> {
     prctl::set_no_new_privs()
         .map_err(|error| OsError::new("prctl", "PR_SET_NO_NEW_PRIVS", error))?;
     prctl::set_dumpable(false).map_err(|error| OsError::new("prctl", "PR_SET_DUMPABLE", error))?;
@@ -26,7 +26,7 @@ pub(crate) fn renounce() -> Result<(), OsError> {
 }
 
 /// Reads back what [`renounce`] did.
-pub(crate) fn prove() -> Result<(), OsError> {
+pub(super) fn prove() -> Result<(), OsError> {
     for set in SETS {
         let left = caps::read(None, set)
             .map_err(|error| OsError::new("capget", format!("{set:?}"), to_io(error)))?;
@@ -51,7 +51,7 @@ pub(crate) fn prove() -> Result<(), OsError> {
 
 /// Refuses to go on when the process has a second thread: capabilities and PR_SET_NO_NEW_PRIVS are each thread's own
 /// (capabilities(7)), and fork(2) copies one thread only. Where /proc is not mounted nobody can tell.
-pub(crate) fn single_thread(call: &'static str) -> Result<(), OsError> {
+pub(super) fn single_thread(call: &'static str) -> Result<(), OsError> {
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     match threads {
         0 | 1 => Ok(()),

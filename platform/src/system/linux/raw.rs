@@ -7,7 +7,9 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use crate::{Icmp6, OsError, Progress, RawIcmp6, echo::ipv6_header, udp};
+use crate::contract::{Icmp6, Progress, RawIcmp6};
+use crate::echo::ipv6_header;
+use crate::error::{OsError, is_full};
 
 /// Opens what [`RawSocket`] sends through. Needs root or CAP_NET_RAW; the descriptor needs neither afterwards.
 ///
@@ -16,7 +18,7 @@ use crate::{Icmp6, OsError, Progress, RawIcmp6, echo::ipv6_header, udp};
 ///
 /// # Errors
 /// `socket`, mostly for want of privilege.
-pub(crate) fn open_raw() -> Result<OwnedFd, OsError> {
+pub(super) fn open_raw() -> Result<OwnedFd, OsError> {
     let raw_error = |call| move |error| OsError::new(call, "raw IPv6", error);
     let socket = Socket::new(
         Domain::IPV6,
@@ -41,7 +43,7 @@ const KEEP_NOTHING: SockFilter =
     SockFilter::new(libc::BPF_RET as u16 | libc::BPF_K as u16, 0, 0, 0);
 
 /// Sends ICMPv6 through a raw socket.
-pub(crate) struct RawSocket(Socket);
+pub struct RawSocket(Socket);
 
 impl From<OwnedFd> for RawSocket {
     fn from(socket: OwnedFd) -> Self {
@@ -61,7 +63,7 @@ impl RawIcmp6 for RawSocket {
                 if error
                     .raw_os_error()
                     .map(Errno::from_raw)
-                    .is_some_and(udp::full) =>
+                    .is_some_and(is_full) =>
             {
                 Ok(Progress::WouldBlock)
             }

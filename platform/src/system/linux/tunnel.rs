@@ -8,18 +8,18 @@ use std::process::Command;
 
 use nix::errno::Errno;
 
-use crate::OsError;
+use crate::error::OsError;
 
 const DEVICE: &str = "/dev/net/tun";
 
 /// IFF_NO_PI: nothing before the packet.
-pub(crate) const FRAME: &[u8] = &[];
+pub(super) const FRAME: &[u8] = &[];
 
 /// What ip6_forward (net/ipv6/ip6_output.c) looks at.
-pub(crate) const FORWARDING: &str = "net.ipv6.conf.all.forwarding";
+pub(super) const FORWARDING: &str = "net.ipv6.conf.all.forwarding";
 
 /// A new device, and the name of its interface, which the kernel picks.
-pub(crate) fn open_tunnel() -> Result<(OwnedFd, String), OsError> {
+pub(super) fn open_device() -> Result<(OwnedFd, String), OsError> {
     let device = OpenOptions::new()
         .read(true)
         .write(true)
@@ -35,13 +35,13 @@ pub(crate) fn open_tunnel() -> Result<(OwnedFd, String), OsError> {
     Ok((device.into(), interface))
 }
 
-pub(crate) fn raise(interface: &str) -> Command {
+pub(super) fn raise(interface: &str) -> Command {
     let mut command = Command::new("/sbin/ip");
     command.args(["link", "set", "dev", interface, "up"]);
     command
 }
 
-pub(crate) fn forwards() -> io::Result<bool> {
+pub(super) fn forwards() -> io::Result<bool> {
     let path = format!("/proc/sys/{}", FORWARDING.replace('.', "/"));
     Ok(fs::read_to_string(path)?.trim() == "1")
 }

@@ -1,29 +1,87 @@
 //! OpenBSD 7.2 and later.
 
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::Command;
+
+use super::{Here, bsd};
+use crate::echo::EchoSystem;
+use crate::echo::tunnel::{TunnelSystem, device, family};
+use crate::error::OsError;
+use crate::process::confine::Privileges;
+use crate::process::rights::{Access, Rights};
+use crate::udp::UdpSystem;
+
 mod pledge;
 mod raw;
 
-use std::os::fd::OwnedFd;
+impl UdpSystem for Here {
+    /// recvmmsg(2) and sendmmsg(2) since OpenBSD 7.2.
+    type Mover = crate::udp::Mmsg;
 
-pub(crate) use pledge::{may_open_raw, prove, renounce, restrict_monitor, seal};
-pub(crate) use raw::{RawSocket, open_raw, share_raw};
+    const RECEIVE_BUFFER_LIMIT: &'static str = bsd::RECEIVE_BUFFER_LIMIT;
 
-pub(crate) use crate::process::rights::nothing as limit;
-pub use crate::system::bsd::RECEIVE_BUFFER_LIMIT;
-pub(crate) use crate::system::bsd::{
-    FORWARDING, forwards, raise, set_receive_buffer, single_thread,
-};
-pub(crate) use crate::udp::open::{
-    duplicate as open_beside, never_set as clear_dont_fragment, open_alone as open_first,
-};
-
-/// recvmmsg(2) and sendmmsg(2) since OpenBSD 7.2.
-pub use crate::udp::mmsg::Mmsg as Mover;
-
-pub(crate) const RAW_IS_TUNNEL: bool = false;
-pub(crate) const FRAME: &[u8] = &crate::echo::tunnel::family(libc::AF_INET6);
-
-/// The family is always before the packet here (`tun_input`, sys/net/if_tun.c).
-pub(crate) fn open_tunnel() -> Result<(OwnedFd, String), crate::OsError> {
-    crate::echo::tunnel::device::open().map(|(device, name)| (device.into(), name))
+    fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
+        bsd::set_receive_buffer(socket, bytes)
+    }
 }
+
+impl EchoSystem for Here {
+    type RawSocket = raw::RawSocket;
+
+    const RAW_IS_TUNNEL: bool = false;
+
+    fn open_raw() -> Result<OwnedFd, OsError> {
+        raw::open_raw()
+    }
+
+    /// A socket of its own: between bind(2) and the send nobody else may bind it.
+    fn share_raw(_: &OwnedFd) -> Result<OwnedFd, OsError> {
+        raw::open_raw()
+    }
+
+    fn may_open() -> Result<(), OsError> {
+        pledge::may_open()
+    }
+}
+
+impl TunnelSystem for Here {
+    const FRAME: &'static [u8] = &family(libc::AF_INET6);
+    const FORWARDING: &'static str = bsd::FORWARDING;
+
+    /// The family is always before the packet here (`tun_input`, sys/net/if_tun.c).
+    fn open_device() -> Result<(OwnedFd, String), OsError> {
+        device::open().map(|(device, name)| (device.into(), name))
+    }
+
+    fn raise(interface: &str) -> Command {
+        bsd::raise(interface)
+    }
+
+    fn forwards() -> io::Result<bool> {
+        bsd::forwards()
+    }
+}
+
+impl Privileges for Here {
+    fn renounce() -> Result<(), OsError> {
+        pledge::hide_files()
+    }
+
+    /// Neither unveil(2) nor pledge(2) can be read back: there is no proof to give.
+    fn prove() -> Result<(), OsError> {
+        Ok(())
+    }
+
+    /// The last step: the proof itself makes calls that end a process which promised this.
+    fn seal() -> Result<(), OsError> {
+        pledge::promise_worker()
+    }
+
+    fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError> {
+        pledge::restrict_monitor(files)
+    }
+}
+
+impl Rights for Here {}

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 
-use crate::OsError;
+use crate::error::OsError;
 use crate::process::rights::Access;
 
 /// A worker waits, receives and sends on what it has inherited, and binds its raw socket.
@@ -24,23 +24,18 @@ const MONITOR: &CStr = c"stdio rpath cpath flock inet dns proc exec";
 static RESTRICTED: AtomicBool = AtomicBool::new(false);
 
 /// Hides all files.
-pub(crate) fn renounce() -> Result<(), OsError> {
+pub(super) fn hide_files() -> Result<(), OsError> {
     unveil(c"/", c"")?;
     lock()
 }
 
-/// Neither unveil(2) nor pledge(2) can be read back.
-pub(crate) fn prove() -> Result<(), OsError> {
-    Ok(())
-}
-
-/// Promises. The last step: the proof itself makes calls that end a process which promised this.
-pub(crate) fn seal() -> Result<(), OsError> {
+/// Promises what a worker needs, for good.
+pub(super) fn promise_worker() -> Result<(), OsError> {
     promise(WORKER)
 }
 
 /// Lets the process that stays root see `files` alone, and promises what it needs to reload, replace and stop.
-pub(crate) fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError> {
+pub(super) fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError> {
     for (path, access) in files {
         let access = match access {
             Access::Read => c"r",
@@ -63,7 +58,7 @@ pub(crate) fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError>
 /// Whether this process may still open a way out to native IPv6. Once it has promised, the kernel would end it for asking:
 /// setting ICMP6_FILTER is in no promise (sys/kern/kern_pledge.c, `pledge_sockopt`), nor is reading whether the host forwards
 /// (`pledge_sysctl`).
-pub(crate) fn may_open_raw() -> Result<(), OsError> {
+pub(super) fn may_open() -> Result<(), OsError> {
     match RESTRICTED.load(Ordering::Relaxed) {
         false => Ok(()),
         true => Err(OsError::refused(

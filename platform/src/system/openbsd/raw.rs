@@ -6,26 +6,23 @@ use std::os::fd::OwnedFd;
 
 use socket2::{MsgHdr, Socket};
 
+use crate::contract::{Icmp6, Progress, RawIcmp6};
 use crate::echo::control_message::{ControlMessages, Layout};
 use crate::echo::icmp6_socket::{self, IPV6_HOPLIMIT, outcome};
-use crate::{Icmp6, OsError, Progress, RawIcmp6, socket_option};
+use crate::error::OsError;
+use crate::socket_option;
 
 /// Opens what [`RawSocket`] sends through. Every option is set here: under pledge(2) "stdio inet" setting ICMP6_FILTER ends
 /// the process (sys/kern/kern_pledge.c, `pledge_sockopt`). SO_BINDANY (getsockopt(2)) needs root.
-pub(crate) fn open_raw() -> Result<OwnedFd, OsError> {
+pub(super) fn open_raw() -> Result<OwnedFd, OsError> {
     let socket = icmp6::socket()?;
     socket_option::set(&socket, libc::SOL_SOCKET, libc::SO_BINDANY, 1)
         .map_err(|error| OsError::new("setsockopt SO_BINDANY", "raw IPv6", error))?;
     Ok(socket.into())
 }
 
-/// Between bind(2) and the send nobody else may bind the socket.
-pub(crate) fn share_raw(_: &OwnedFd) -> Result<OwnedFd, OsError> {
-    open_raw()
-}
-
 /// Sends ICMPv6 through a raw socket.
-pub(crate) struct RawSocket(Socket);
+pub struct RawSocket(Socket);
 
 impl From<OwnedFd> for RawSocket {
     fn from(socket: OwnedFd) -> Self {
