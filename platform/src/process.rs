@@ -4,6 +4,7 @@ pub mod confine;
 pub mod detach;
 mod ids;
 pub mod inherit;
+pub mod lock_down;
 mod open_files;
 pub mod rights;
 mod root_directory;

@@ -8,6 +8,7 @@ use crate::error::OsError;
 use crate::process::RootDirectory;
 use crate::process::confine::{self, Confined, Identity, Privileges};
 use crate::process::detach::{self, Starting};
+use crate::process::lock_down::{self, Alarm};
 use crate::process::rights::{Access, Rights};
 
 #[cfg(not(target_os = "linux"))]
@@ -51,6 +52,14 @@ pub fn confine_unprivileged() -> Result<Confined, OsError> {
     confine::confine_unprivileged::<Here>()
 }
 
+/// [`lock_down::lock_down`] on this system.
+///
+/// # Errors
+/// See there.
+pub fn lock_down(confined: &Confined, alarm: Alarm) -> Result<Vec<OsError>, OsError> {
+    lock_down::lock_down::<Here>(confined, alarm)
+}
+
 /// [`detach::detach`] on this system.
 ///
 /// # Errors
@@ -68,12 +77,13 @@ pub fn limit(descriptor: &impl AsFd) -> Result<(), OsError> {
     Here::limit(descriptor)
 }
 
-/// Restricts the process that stays root to what it does after start-up, on OpenBSD (unveil(2), pledge(2)); nothing elsewhere.
-/// To be called once everything is open and before the first worker starts: `files` are all that it sees from now on.
-/// Names must be absolute; /dev/null and what looking up host names needs are always there.
+/// Restricts the process that stays root to what it does after start-up, on OpenBSD (unveil(2), pledge(2)) and on Linux
+/// (capabilities(7)); nothing elsewhere. To be called once everything is open and before the first worker starts. On OpenBSD
+/// `files` are all that it sees from now on: names must be absolute; /dev/null and what looking up host names needs are always
+/// there.
 ///
 /// # Errors
-/// `unveil` or `pledge`.
+/// `unveil`, `pledge`, `prctl` or `capset`.
 pub fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError> {
     Here::restrict_monitor(files)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setuid};
+use nix::unistd::{Gid, Pid, Uid, getppid, setegid, seteuid, setgid, setuid};
 
 use super::rights::Access;
 use super::{RootDirectory, ids};
@@ -20,11 +20,20 @@ pub trait Privileges {
         Ok(())
     }
 
-    /// Gives up, for good, what privilege the system knows beside ids.
+    /// Gives up, while the process is still root, what only root can. What cannot be had here is added to `missing`.
     ///
     /// # Errors
     /// The call that failed.
-    fn renounce() -> Result<(), OsError> {
+    fn renounce_as_root(_missing: &mut Vec<OsError>) -> Result<(), OsError> {
+        Ok(())
+    }
+
+    /// Gives up, for good, what privilege the system knows beside ids; `parent` is the process that started this one. What
+    /// cannot be had here is added to `missing`.
+    ///
+    /// # Errors
+    /// The call that failed.
+    fn renounce(_parent: Pid, _missing: &mut Vec<OsError>) -> Result<(), OsError> {
         Ok(())
     }
 
@@ -64,7 +73,16 @@ pub struct Identity {
 
 /// Proof that the process is confined. Only this module makes one.
 #[derive(Debug)]
-pub struct Confined(());
+pub struct Confined {
+    missing: Vec<OsError>,
+}
+
+impl Confined {
+    /// What this system does not offer; the process is confined without it.
+    pub fn missing(&self) -> &[OsError] {
+        &self.missing
+    }
+}
 
 /// Turns this process, which root started, into one of `identity` that sees nothing but an empty directory and can
 /// gain nothing by exec, then proves it. Open what needs root before; start threads after.
@@ -79,6 +97,7 @@ pub fn confine<S: Privileges>(
     root: &RootDirectory,
 ) -> Result<Confined, OsError> {
     S::single_thread("confine")?;
+    let (parent, mut missing) = (getppid(), Vec::new());
     if identity.uid.is_root() || identity.gid == Gid::from_raw(0) {
         return Err(OsError::refused(
             "confine",
@@ -93,8 +112,9 @@ pub fn confine<S: Privileges>(
     ids::clear_groups(identity.gid).map_err(|error| OsError::new("setgroups", "none", error))?;
     ids::set_gid(identity.gid).map_err(|error| OsError::new("setgid", identity.gid, error))?;
     root.enter()?;
+    S::renounce_as_root(&mut missing)?;
     ids::set_uid(identity.uid).map_err(|error| OsError::new("setuid", identity.uid, error))?;
-    S::renounce()?;
+    S::renounce(parent, &mut missing)?;
 
     let groups = ids::groups().map_err(|error| OsError::new("getgroups", "", error))?;
     if groups.iter().any(|group| *group != identity.gid) {
@@ -106,7 +126,7 @@ pub fn confine<S: Privileges>(
     }
     prove::<S>(identity)?;
     S::seal()?;
-    Ok(Confined(()))
+    Ok(Confined { missing })
 }
 
 /// Takes from this process, which an ordinary user started, what privilege it may have been given (systemd's
@@ -116,6 +136,7 @@ pub fn confine<S: Privileges>(
 /// The call that failed, or the proof; also when root runs it.
 pub fn confine_unprivileged<S: Privileges>() -> Result<Confined, OsError> {
     S::single_thread("confine")?;
+    let (parent, mut missing) = (getppid(), Vec::new());
     let identity = Identity {
         uid: Uid::effective(),
         gid: Gid::effective(),
@@ -127,10 +148,10 @@ pub fn confine_unprivileged<S: Privileges>() -> Result<Confined, OsError> {
             "root must change to an ordinary user",
         ));
     }
-    S::renounce()?;
+    S::renounce(parent, &mut missing)?;
     prove::<S>(&identity)?;
     S::seal()?;
-    Ok(Confined(()))
+    Ok(Confined { missing })
 }
 
 /// The ids are those of `identity`, all of them, and root's cannot be had back.

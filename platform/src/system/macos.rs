@@ -18,6 +18,7 @@ use crate::echo::EchoSystem;
 use crate::echo::tunnel::{Tunnel, TunnelSystem, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
+use crate::process::lock_down::LockDown;
 use crate::process::rights::Rights;
 use crate::udp::UdpSystem;
 
@@ -56,6 +57,8 @@ impl TunnelSystem for Here {
 }
 
 impl Privileges for Here {}
+
+impl LockDown for Here {}
 
 impl Rights for Here {}
 

@@ -12,6 +12,7 @@ use crate::echo::EchoSystem;
 use crate::echo::tunnel::{Tunnel, TunnelSystem, device, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
+use crate::process::lock_down::LockDown;
 use crate::process::rights::Rights;
 use crate::udp::UdpSystem;
 
@@ -48,5 +49,7 @@ impl TunnelSystem for Here {
 }
 
 impl Privileges for Here {}
+
+impl LockDown for Here {}
 
 impl Rights for Here {}

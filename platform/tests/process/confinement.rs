@@ -43,6 +43,7 @@ fn assert_confined(child: &Waiting) {
     child.assert_powerless("65534");
     assert_eq!(child.status("Gid"), "65534 65534 65534 65534");
     assert_eq!(child.status("Groups"), "");
+    assert_eq!(child.status("CapBnd"), "0000000000000000");
     assert_eq!(fs::read_dir(child.proc("root/")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(child.proc("cwd/")).unwrap().count(), 0);
 }
@@ -66,8 +67,13 @@ pub(crate) fn confine_to_private() {
     let mut pairs = Endpoint::open_pairs(Ipv4Addr::LOCALHOST, None, 0, count).unwrap();
     let _raw = Raw::open(EchoPath::Native).unwrap();
     nix::unistd::setgroups(&[Gid::from_raw(4), Gid::from_raw(24)]).unwrap();
-    let _confined = confine(&nobody(), &RootDirectory::Private).unwrap();
+    let confined = confine(&nobody(), &RootDirectory::Private).unwrap();
     assert!(fs::create_dir("/new").is_err());
+    match confined.missing() {
+        // Landlock: not even what everybody may.
+        [] => assert!(fs::read_dir("/").is_err()),
+        missing => skip(&format!("Landlock, because {missing:?}")),
+    }
     assert!(nix::unistd::seteuid(Uid::from_raw(0)).is_err());
     wait_confined();
     // The reactor works from in here.
@@ -183,6 +189,27 @@ pub(crate) fn confine_and_tell_time() {
     // SAFETY: it was written.
     let local: libc::tm = unsafe { local.assume_init() };
     assert_eq!(local.tm_gmtoff, 9 * 3600);
+}
+
+/// Root without the capability that empties the bounding set goes on, and says so.
+pub(crate) fn no_setpcap() {
+    let output = Command::new("setpriv")
+        .arg("--bounding-set=-setpcap")
+        .arg(env::current_exe().unwrap())
+        .env(CHILD, "without_setpcap_it_is_said")
+        .output()
+        .unwrap();
+    assert_success(&output);
+    let told = String::from_utf8(output.stdout).unwrap();
+    let expected = "prctl PR_CAPBSET_DROP: not permitted; give the service CAP_SETPCAP\n";
+    assert_eq!(told, expected);
+}
+
+pub(crate) fn confine_and_tell_missing() {
+    let confined = confine(&nobody(), &RootDirectory::Private).unwrap();
+    for missing in confined.missing() {
+        println!("{missing}");
+    }
 }
 
 pub(crate) fn threads_refused() {

@@ -14,6 +14,8 @@ mod common;
 mod confinement;
 mod descriptors;
 mod detaching;
+#[cfg(target_os = "linux")]
+mod locking;
 mod serving;
 #[cfg(target_os = "linux")]
 mod watching;
@@ -27,6 +29,8 @@ use common::skip;
 use confinement::*;
 use descriptors::*;
 use detaching::*;
+#[cfg(target_os = "linux")]
+use locking::*;
 use nix::unistd::Uid;
 use serving::*;
 
@@ -109,6 +113,22 @@ const MORE: &[Case] = &[
         ordinary_root,
         confine_ordinary,
     ),
+    (
+        "without_setpcap_it_is_said",
+        Root,
+        no_setpcap,
+        confine_and_tell_missing,
+    ),
+    ("a_monitor_keeps_little", Root, monitor, restrict),
+    (
+        "a_forbidden_call_ends_it",
+        Root,
+        forbidden_calls,
+        make_forbidden_call,
+    ),
+    ("a_locked_process_serves", Root, needed_calls, serve_locked),
+    ("a_locked_process_can_abort", Root, aborted, abort_locked),
+    ("a_worker_dies_with_its_monitor", Root, orphaned, orphan),
 ];
 #[cfg(not(target_os = "linux"))]
 const MORE: &[Case] = &[];

@@ -5,6 +5,7 @@ use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 
+use nix::unistd::Pid;
 use socket2::Socket;
 
 use super::{Here, bsd};
@@ -12,6 +13,7 @@ use crate::echo::EchoSystem;
 use crate::echo::tunnel::{TunnelSystem, device, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
+use crate::process::lock_down::LockDown;
 use crate::process::rights::Rights;
 use crate::udp::UdpSystem;
 
@@ -72,7 +74,7 @@ impl TunnelSystem for Here {
 }
 
 impl Privileges for Here {
-    fn renounce() -> Result<(), OsError> {
+    fn renounce(_: Pid, _: &mut Vec<OsError>) -> Result<(), OsError> {
         privileges::renounce()
     }
 
@@ -80,6 +82,8 @@ impl Privileges for Here {
         privileges::prove()
     }
 }
+
+impl LockDown for Here {}
 
 impl Rights for Here {
     fn limit(descriptor: &impl AsFd) -> Result<(), OsError> {

@@ -3,8 +3,10 @@
 use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::Command;
 
+use nix::unistd::Pid;
 use socket2::Socket;
 
 use super::Here;
@@ -12,13 +14,16 @@ use crate::echo::EchoSystem;
 use crate::echo::tunnel::TunnelSystem;
 use crate::error::OsError;
 use crate::process::confine::Privileges;
-use crate::process::rights::Rights;
+use crate::process::lock_down::{Alarm, LockDown, set_limits};
+use crate::process::rights::{Access, Rights};
 use crate::udp::UdpSystem;
 
+mod landlock;
 mod privileges;
 mod raw;
 mod receive_buffer;
 mod reuseport;
+mod system_calls;
 mod tunnel;
 
 impl UdpSystem for Here {
@@ -71,12 +76,29 @@ impl Privileges for Here {
         privileges::single_thread(call)
     }
 
-    fn renounce() -> Result<(), OsError> {
-        privileges::renounce()
+    fn renounce_as_root(missing: &mut Vec<OsError>) -> Result<(), OsError> {
+        privileges::empty_bounding_set(missing)
+    }
+
+    fn renounce(parent: Pid, missing: &mut Vec<OsError>) -> Result<(), OsError> {
+        privileges::die_with(parent)?;
+        privileges::renounce()?;
+        landlock::restrict(missing)
     }
 
     fn prove() -> Result<(), OsError> {
         privileges::prove()
+    }
+
+    fn restrict_monitor(_: &[(&Path, Access)]) -> Result<(), OsError> {
+        privileges::restrict_monitor()
+    }
+}
+
+impl LockDown for Here {
+    fn lock_down(alarm: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsError> {
+        set_limits()?;
+        system_calls::forbid(alarm, missing)
     }
 }
 

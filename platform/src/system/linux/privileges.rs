@@ -1,17 +1,82 @@
 //! What Linux knows beside ids: capabilities, new privileges, tracing.
 
-use caps::CapSet;
+use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getppid};
 
 use crate::error::OsError;
 
-/// Without CAP_SETPCAP the bounding set cannot be emptied; after PR_SET_NO_NEW_PRIVS it has nothing left to bound.
+/// All but the bounding set, which only a process with CAP_SETPCAP can empty.
 const SETS: [CapSet; 4] = [
     CapSet::Ambient,
     CapSet::Effective,
     CapSet::Permitted,
     CapSet::Inheritable,
 ];
+
+/// What a monitor needs after start-up: to start a worker that becomes another user in another root directory with an empty
+/// bounding set, to end it, to open other ways out to native IPv6 at a reload with the buffers asked for, to read a
+/// configuration and to remove a pid file whoever owns the directory (capabilities(7)).
+const MONITOR: [Capability; 9] = [
+    Capability::CAP_SETUID,
+    Capability::CAP_SETGID,
+    Capability::CAP_SYS_CHROOT,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_KILL,
+    Capability::CAP_NET_RAW,
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_DAC_READ_SEARCH,
+    Capability::CAP_DAC_OVERRIDE,
+];
+
+/// Gives up for good what a monitor does not need, and gaining more by exec. What it was not given it does not get.
+pub(super) fn restrict_monitor() -> Result<(), OsError> {
+    prctl::set_no_new_privs()
+        .map_err(|error| OsError::new("prctl", "PR_SET_NO_NEW_PRIVS", error))?;
+    let needed: CapsHashSet = MONITOR.into_iter().collect();
+    // In this order: what is effective must be permitted.
+    for set in [
+        CapSet::Ambient,
+        CapSet::Inheritable,
+        CapSet::Effective,
+        CapSet::Permitted,
+    ] {
+        let failed = |error| OsError::new("capset", format!("{set:?}"), to_io(error));
+        let held = caps::read(None, set).map_err(failed)?;
+        let kept: CapsHashSet = held.intersection(&needed).copied().collect();
+        if kept != held {
+            caps::set(None, set, &kept).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves nothing that an exec could give back. Wants CAP_SETPCAP; after PR_SET_NO_NEW_PRIVS the set has little left to
+/// bound, so who lacks it goes on.
+pub(super) fn empty_bounding_set(missing: &mut Vec<OsError>) -> Result<(), OsError> {
+    let failed = |error| OsError::new("prctl", "PR_CAPBSET_DROP", to_io(error));
+    let may = caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).map_err(failed)?;
+    if may {
+        caps::clear(None, CapSet::Bounding).map_err(failed)
+    } else {
+        let lacks = OsError::refused("prctl", "PR_CAPBSET_DROP", "not permitted");
+        missing.push(lacks.remedy("give the service CAP_SETPCAP"));
+        Ok(())
+    }
+}
+
+/// Has the kernel kill this process when the thread that started it ends. To be called after the ids have changed, which
+/// clears it (PR_SET_PDEATHSIG(2const)).
+pub(super) fn die_with(parent: Pid) -> Result<(), OsError> {
+    prctl::set_pdeathsig(Signal::SIGKILL)
+        .map_err(|error| OsError::new("prctl", "PR_SET_PDEATHSIG", error))?;
+    // It may have ended before.
+    match getppid() == parent {
+        true => Ok(()),
+        false => Err(OsError::refused("confine", "", "the monitor is gone")),
+    }
+}
 
 /// Gives up for good: gaining privileges by exec, being traced or dumped by others of the same user, every capability.
 pub(super) fn renounce() -> Result<(), OsError> {

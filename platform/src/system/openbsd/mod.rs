@@ -5,11 +5,14 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Command;
 
+use nix::unistd::Pid;
+
 use super::{Here, bsd};
 use crate::echo::EchoSystem;
 use crate::echo::tunnel::{TunnelSystem, device, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
+use crate::process::lock_down::{Alarm, LockDown};
 use crate::process::rights::{Access, Rights};
 use crate::udp::UdpSystem;
 
@@ -65,7 +68,7 @@ impl TunnelSystem for Here {
 }
 
 impl Privileges for Here {
-    fn renounce() -> Result<(), OsError> {
+    fn renounce(_: Pid, _: &mut Vec<OsError>) -> Result<(), OsError> {
         pledge::hide_files()
     }
 
@@ -81,6 +84,13 @@ impl Privileges for Here {
 
     fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError> {
         pledge::restrict_monitor(files)
+    }
+}
+
+impl LockDown for Here {
+    /// pledge(2) has ended all of it, setrlimit(2) included.
+    fn lock_down(_: Alarm, _: &mut Vec<OsError>) -> Result<(), OsError> {
+        Ok(())
     }
 }
 

@@ -1,0 +1,71 @@
+//! The last step of a worker, once all its threads run: nothing new is to be had, and a call that it never makes ends it.
+
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, setrlimit};
+
+use super::confine::Confined;
+use crate::error::OsError;
+
+/// What is told, and to whom, when the process makes a call that is forbidden: `before`, the name of the call, `after`, in
+/// one write. The process then ends.
+#[derive(Debug)]
+pub struct Alarm {
+    /// Where it is written to.
+    pub descriptor: OwnedFd,
+    /// What goes in front of the name.
+    pub before: Vec<u8>,
+    /// What follows the name.
+    pub after: Vec<u8>,
+}
+
+/// What a system can forbid a process whose threads all run.
+pub trait LockDown {
+    /// Forbids every call that a worker does not make. What this system does not offer is added to `missing`. By default
+    /// there is nothing but [`set_limits`].
+    ///
+    /// # Errors
+    /// The call that failed.
+    fn lock_down(alarm: Alarm, _missing: &mut Vec<OsError>) -> Result<(), OsError> {
+        drop(alarm);
+        set_limits()
+    }
+}
+
+/// Forbids this confined process, for good, what a worker does not do. Its threads must exist, and whatever they allocate
+/// from the system beside memory. Returns what this system does not offer; the process is confined without it.
+///
+/// # Errors
+/// The call that failed.
+pub fn lock_down<S: LockDown>(_: &Confined, alarm: Alarm) -> Result<Vec<OsError>, OsError> {
+    let mut missing = Vec::new();
+    S::lock_down(alarm, &mut missing)?;
+    Ok(missing)
+}
+
+/// Entries that a worker gives poll(2) at most, which answers EINVAL where there are more than RLIMIT_NOFILE. Descriptors 0
+/// to 2 are always open, so none is left to be had below it.
+const POLL_ENTRIES: u64 = 3;
+
+/// No new process, no new descriptor, no file written to, no core dump. RLIMIT_NPROC counts all processes of the user
+/// (getrlimit(2)), so that no number but 0 means anything; threads that exist stay.
+///
+/// # Errors
+/// `setrlimit`.
+pub fn set_limits() -> Result<(), OsError> {
+    let limits = [
+        (Resource::RLIMIT_NPROC, "RLIMIT_NPROC", 0),
+        (Resource::RLIMIT_CORE, "RLIMIT_CORE", 0),
+        (Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", 0),
+        (Resource::RLIMIT_NOFILE, "RLIMIT_NOFILE", POLL_ENTRIES),
+    ];
+    for (resource, name, limit) in limits {
+        match setrlimit(resource, limit as _, limit as _) {
+            // A filter of system calls, as those of systemd.exec(5): whoever made it has limits of its own.
+            Ok(()) | Err(Errno::EPERM) => {}
+            Err(error) => return Err(OsError::new("setrlimit", name, error)),
+        }
+    }
+    Ok(())
+}
