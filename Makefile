@@ -1,6 +1,6 @@
-# make, make check, make install, make uninstall: for any make(1). Settings go on the command line of each, the same for
-# all, as in "make PREFIX=/usr install", which builds what was not built with them. Where none is given, etc/install.sh has
-# the default of the system:
+# make, make check, make install, make uninstall: for any make(1). Give the same settings on the command line of each, as in
+# "make PREFIX=/usr install". If the program was built with other settings, install builds it again. etc/install.sh has the
+# defaults of each system:
 #
 #	PREFIX		/usr/local; /usr/pkg on NetBSD
 #	SYSCONFDIR	$PREFIX/etc; /etc on Linux and OpenBSD. The configuration is miredo/miredo-server.conf in it
@@ -9,9 +9,9 @@
 #	RUNUSER		nobody
 #	SERVICEDIR	where the system looks for service scripts; "none" installs none
 #	MANDIR, SAMPLEDIR, SBINDIR	for packages
-#	SYSTEM		what uname -s says
-#	BUILT		the directory with a program that is there already: it is not built, and refused if it has other paths
-#	DESTDIR		none; goes in front of every path that is written to, and into no file
+#	SYSTEM		the output of uname -s
+#	BUILT		a directory with a program that exists; it is not built, and is refused if it has other paths
+#	DESTDIR		none; a prefix of every path that is written to, and part of no file
 
 SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' EMPTYDIR='$(EMPTYDIR)' \
 	RUNUSER='$(RUNUSER)' RUNDIR='$(RUNDIR)' SERVICEDIR='$(SERVICEDIR)' MANDIR='$(MANDIR)' SAMPLEDIR='$(SAMPLEDIR)' \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds, installs and uninstalls: what the Makefile has no portable words for. Called as "sh etc/install.sh VERB" from
-# the top of the tree; settings come by environment, each with a default that depends on the system.
+# Builds, installs and uninstalls. The Makefile calls it, because make has no portable syntax for this. Call it as
+# "sh etc/install.sh VERB" from the top of the tree. Settings come from the environment; defaults depend on the system.
 set -eu
 
 main() {
@@ -17,7 +17,7 @@ main() {
     esac
 }
 
-# An empty setting counts as none, so that the Makefile can hand on all of them.
+# An empty setting counts as none, so the Makefile can pass all of them.
 settings() {
     : "${SYSTEM:=$(uname -s)}"
     case $SYSTEM in
@@ -32,7 +32,7 @@ settings() {
         NetBSD)
             : "${PREFIX:=/usr/pkg}" "${SYSCONFDIR:=$PREFIX/etc}" "${MANDIR:=$PREFIX/man}"
             : "${SERVICEDIR:=/etc/rc.d}" "${SAMPLEDIR:=$PREFIX/share/examples/miredo-server}"
-            # The directory of that name elsewhere does not exist there.
+            # NetBSD has no /var/empty.
             : "${EMPTYDIR:=${LOCALSTATEDIR:-/var}/chroot/miredo-server}"
             ;;
         Darwin)
@@ -50,10 +50,10 @@ settings() {
     given=${BUILT-}
     : "${BUILT:=${CARGO_TARGET_DIR:-target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release}"
     : "${CARGO:=cargo}"
-    # Neither pages nor units nor sed can have these.
+    # These characters do not work in pages, units and sed commands.
     case $PREFIX$SYSCONFDIR$RUNDIR$LOCALSTATEDIR$EMPTYDIR$SBINDIR$RUNUSER in
         *' '* | *'	'* | *'|'* | *'&'* | *\\*)
-            echo "a setting with a space or one of | & \\ in it cannot be installed" >&2
+            echo "a setting must not contain a space or one of | & \\" >&2
             exit 2
             ;;
     esac
@@ -66,7 +66,7 @@ build() {
         "$CARGO" build --release --locked --bins
 }
 
-# What is installed, a line each: mode, source, target. Every program has a page in section 8, and completions.
+# The files to install, one a line: mode, source, target. Every program has a page in section 8, and completions.
 files() {
     for page in man/*.8; do
         program=$(basename "$page" .8)
@@ -79,13 +79,13 @@ files() {
     for page in man/*.5; do
         echo "644 $page $MANDIR/man5/$(basename "$page")"
     done
-    # Never the configuration itself: that is the administrator's.
+    # The configuration itself is never installed: it belongs to the administrator.
     echo "644 etc/miredo-server.conf.sample $SAMPLEDIR/miredo-server.conf.sample"
     service
 }
 
 service() {
-    # For packages that bring their own.
+    # "none" is for packages that have their own service script.
     [ "$SERVICEDIR" != none ] || return 0
     case $SYSTEM in
         FreeBSD | DragonFly) echo "755 etc/rc.d/freebsd $SERVICEDIR/miredo_server" ;;
@@ -106,10 +106,10 @@ install_all() {
     done
 }
 
-# A program that was built with other directories than it is installed with would not find its configuration.
+# A program that was built for other directories would not find its configuration.
 built_for_here() {
     [ -x "$BUILT/miredo-server" ] || return 1
-    # One for another machine cannot be asked.
+    # A program for another machine does not run here.
     help=$("$BUILT/miredo-server" --help 2>/dev/null) || return 0
     for setting in "$config" "$pidfile" "$RUNUSER" "$EMPTYDIR"; do
         case $help in
@@ -121,7 +121,7 @@ built_for_here() {
 
 build_for_here() {
     if [ -n "$given" ]; then
-        echo "$given/miredo-server: not there, or not built with $config, $pidfile, $RUNUSER and $EMPTYDIR as its defaults" >&2
+        echo "$given/miredo-server: does not exist, or was not built with the defaults $config, $pidfile, $RUNUSER and $EMPTYDIR" >&2
         exit 1
     fi
     build
@@ -129,7 +129,7 @@ build_for_here() {
 
 put() {
     mkdir -p "$(dirname "$3")"
-    # Moved into place, so that a program that runs is not written into.
+    # Move the file into place, so that a running program is not overwritten.
     case $2 in
         "$BUILT"/*) cp "$2" "$3.new" ;;
         *) substituted "$2" >"$3.new" ;;
@@ -139,8 +139,8 @@ put() {
     echo "$3"
 }
 
-# Scripts name the settings, since no default of theirs fits all systems. Pages and completions have the defaults of the
-# program, so that they can be read as they are.
+# Scripts contain the names of settings, because no default fits all systems. Pages and completions contain the defaults of
+# the program, so they can be read without installation.
 substituted() {
     case $1 in
         etc/rc.d/* | etc/systemd/* | etc/launchd/*)
@@ -155,7 +155,7 @@ substituted() {
     esac
 }
 
-# The configuration and whatever else was not installed stays, and so do directories that are not empty.
+# The configuration, other files that were not installed, and directories that are not empty stay.
 uninstall_all() {
     files | while read -r _ _ target; do
         rm -f "$DESTDIR$target"

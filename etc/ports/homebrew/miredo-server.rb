@@ -17,22 +17,22 @@ class MiredoServer < Formula
     ]
     system "make", *settings
     system "make", "install", *settings
-    # Next to a file that is there already, Homebrew installs it as miredo-server.conf.default.
+    # If the file exists, Homebrew installs this one as miredo-server.conf.default.
     (etc/"miredo").install "etc/miredo-server.conf.sample" => "miredo-server.conf"
     (var/"run").mkpath
   end
 
   def caveats
     <<~EOS
-      The server needs two public IPv4 addresses of this host: set the first in
+      The server needs two public IPv4 addresses of this host. Set the first in
         #{etc}/miredo/miredo-server.conf
-      and start it as root, which it needs to open its sockets.
+      Start the server as root: it needs root to open its sockets.
     EOS
   end
 
   service do
     run [opt_sbin/"miredo-server", "-f"]
-    # An address may come late, on which it ends with status 1: not a crash to launchd.
+    # If an address appears late, the server exits with status 1. launchd does not call that a crash.
     keep_alive successful_exit: false
     require_root true
     error_log_path var/"log/miredo-server.log"

@@ -28,12 +28,12 @@ command_args="-c ${miredo_server_config} -p ${miredo_server_pidfile} -u ${miredo
 pidfile=${miredo_server_pidfile}
 required_files=${miredo_server_config}
 
-# rc.subr(8) would take it for the user to start as. Root starts the server, which changes to that user itself.
+# rc.subr(8) would start the server as this user. Root must start it; the server changes to the user itself.
 unset miredo_server_user
 
 extra_commands="configtest reload"
 configtest_cmd="miredo_server_configtest"
-# A server that runs is not stopped for the sake of one that will not start.
+# A running server is not stopped if the new configuration is faulty.
 reload_precmd="miredo_server_configtest"
 restart_precmd="miredo_server_configtest"
 
