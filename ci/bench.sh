@@ -1,8 +1,9 @@
 #!/bin/sh
 # usage: ci/bench.sh [--quick] [option of "miredo-bench compare"...]
-# The server beside the C server and beside a server that does nothing, under the same loads, as root, in network
-# namespaces of its own: under five minutes, with --quick under forty seconds, and the time to build. Times are those
-# of this machine and moment; only ratios within one run say anything. No part of ci/test.sh: no test waits for a clock.
+# Compares the server with the C server and with a server that does nothing, under the same loads. Runs as root, in its own
+# network namespaces. Takes less than five minutes, or less than forty seconds with --quick, plus the time to build. Absolute
+# numbers depend on the machine and the moment; only ratios within one run mean something. It is not part of ci/test.sh,
+# because no test waits for a clock.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
@@ -22,14 +23,14 @@ main() {
     run 'side by side' timeout 235 "$bench" compare "$@"
 }
 
-# The same for the same program and compiler, whatever else the machine does.
+# This number depends only on the program and the compiler, not on the load of the machine.
 instructions() {
     "$bench" handle --time 1 | sed -e 's/^ *//' -e 's/:.*//' | while read -r case; do
         printf '  %-40s%12d\n' "$case" $((($(executed 3000 "$case") - $(executed 2000 "$case")) / 1000))
     done
 }
 
-# executed TIMES CASE: in a run that handles the case so many times.
+# executed TIMES CASE: the instructions of a run that handles the case that many times.
 executed() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$bench" handle --times "$1" --only "$2" 2>&1 |
         sed -n 's/.*Collected : //p'

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything that can be said of the tree without running its tests. Stops at the first step that fails, and names it.
+# Every check of the tree except its tests. Stops at the first step that fails, and names it.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
@@ -29,12 +29,12 @@ clippy() {
     cargo clippy --workspace --all-targets --locked "$@" -- -D warnings
 }
 
-# Private items too, and links to them: this is a program, and who reads its documentation is about to change it.
+# Includes private items and links to them: this is a program, so its documentation is for people who change it.
 documentation() {
     RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items --locked
 }
 
-# What forbids it at its root has the compiler look for it.
+# A crate that forbids unsafe code at its root is checked by the compiler.
 forbidden() {
     for root in src/lib.rs src/main.rs src/bin/*.rs; do
         if ! grep -Fqx '#![forbid(unsafe_code)]' "$root"; then
@@ -62,7 +62,7 @@ pages() {
         skip 'manual pages' 'no mandoc'
         return
     fi
-    # Which other manuals this machine has is not the page's affair.
+    # It does not matter which other manuals this machine has.
     ! mandoc -T lint man/*.[58] 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db lacks'
 }
 
@@ -72,7 +72,7 @@ samples() {
     done
 }
 
-# The two commands that a new user is told, and every file that it points to.
+# The README has the two commands for a new user, and every file that it links to exists.
 readme() {
     grep -Fqx 'cargo run --release -- --local' README.md
     grep -Fqx 'ci/test.sh' README.md
@@ -83,8 +83,7 @@ deny() {
     "$tools/bin/cargo-deny" --locked check --hide-inclusion-graph "$@"
 }
 
-# The advisories are a git repository on a host of their own. That it is out of reach is no fault of the tree, and
-# says nothing about the tree either.
+# The advisories are in a git repository on another host. If it cannot be reached, the tree is neither faulty nor checked.
 advisories() {
     if ! "$tools/bin/cargo-deny" --locked fetch db; then
         echo 'SKIPPED: advisories: https://github.com/RustSec/advisory-db is out of reach; NOT CHECKED'

@@ -1,16 +1,16 @@
 # shellcheck shell=sh disable=SC2154 # name is set by lib.sh, scratch by who sources this
-# For scripts of this directory to source, after lib.sh: this machine's own system, booted by systemd in a container.
-# What it writes goes to memory; its network is its own and reaches nothing.
+# Sourced by scripts of this directory after lib.sh. Boots this machine's own system by systemd in a container. Its writes go to
+# memory. It has its own network, which reaches nothing.
 
-# container PREPARE SCRIPT: boots and runs SCRIPT, a file, as a service; passes or fails as that does. PREPARE is a command
-# that runs before, with the root directory of the container in $machine.
+# container PREPARE SCRIPT: boots and runs the file SCRIPT as a service, and returns its result. The command PREPARE runs before,
+# with the root directory of the container in $machine.
 container() {
     if [ "$(id -u)" -ne 0 ]; then
         skip "$name" 'not root'
         return
     fi
     mkdir -p "$scratch/memory" "$scratch/machine"
-    # A mount namespace of its own: nothing is left mounted, whatever happens.
+    # A separate mount namespace, so that nothing stays mounted.
     # shellcheck disable=SC2016 # for that shell to expand
     unshare --mount --propagation private sh -eu -c '
         memory=$1/memory machine=$1/machine

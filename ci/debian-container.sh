@@ -1,5 +1,5 @@
 #!/bin/sh
-# Within a container that ci/debian.sh boots: the life of the package, next to that of the C server.
+# Runs in a container that ci/debian.sh boots: installs, upgrades and removes the package, also in place of the C server's.
 set -eu
 
 package=miredo-server-rs
@@ -9,7 +9,7 @@ main() {
     ip link set lo up
     ip address replace 192.0.2.1/32 dev lo
     ip address replace 192.0.2.2/32 dev lo
-    # Whether services start with their packages is what is tested.
+    # This file keeps services from starting with their packages, which is tested here.
     rm -f /usr/sbin/policy-rc.d
     replace_c_server
     install_fresh
@@ -20,7 +20,7 @@ main() {
     echo "ok: $package"
 }
 
-# The C server runs, and this one takes its place, its configuration and its addresses. What is left of the other may go.
+# The C server runs. This one replaces it and uses its configuration and its addresses. Then the other package is purged.
 replace_c_server() {
     echo 'START_MIREDO_SERVER=true' >>/etc/default/miredo-server
     echo 'ServerBindAddress 192.0.2.1' >/etc/miredo-server.conf
@@ -36,7 +36,7 @@ replace_c_server() {
     [ "$(cat "$configuration")" = 'ServerBindAddress 192.0.2.1' ] || failed 'another configuration'
 }
 
-# Without a configuration there is no server, and that is no failure.
+# Without a configuration, the server does not start, and the installation succeeds.
 install_fresh() {
     dpkg --purge "$package" >/dev/null
     rm "$configuration"
@@ -75,7 +75,7 @@ purge() {
     [ ! -e "/usr/share/doc/$package" ] || failed 'leaves documentation'
 }
 
-# apt, unlike dpkg, removes what the package conflicts with. There is no network to fetch from.
+# Unlike dpkg, apt removes packages that conflict. There is no network to download from.
 install_package() {
     apt-get install --quiet --quiet --yes --reinstall "/root/$package.deb" >/root/apt.log 2>&1 || {
         cat /root/apt.log

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds a Debian package from etc/ports/debian, into target/debian, and installs, uses, removes and purges it in a
-# container. "ci/debian.sh build" only builds.
+# Builds a Debian package from etc/ports/debian in target/debian. Then installs, uses, removes and purges it in a container.
+# "ci/debian.sh build" only builds.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 # shellcheck source=ci/container.sh
@@ -40,7 +40,7 @@ package() {
     find "$tree/usr/share/man" -type f -exec gzip -9n {} +
     control "$tree"
     mkdir -p "$out"
-    # Files as old as the last change of the tree, so that a second build is the same.
+    # All files get the time of the last commit, so that a second build is the same.
     SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
     export SOURCE_DATE_EPOCH
     find "$tree" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
@@ -67,7 +67,7 @@ changelog() {
 control() {
     mkdir "$1/DEBIAN"
     install -m 755 "$debian/postinst" "$debian/prerm" "$debian/postrm" "$1/DEBIAN/"
-    # It wants a source package around it.
+    # dpkg-shlibdeps needs a source package.
     mkdir -p "$scratch/source/debian"
     : >"$scratch/source/debian/control"
     depends=$(cd "$scratch/source" && dpkg-shlibdeps -O "$1"/usr/sbin/* | sed 's/^shlibs:Depends=//')
@@ -77,7 +77,7 @@ control() {
         "$debian/control" >"$1/DEBIAN/control"
 }
 
-# There is no bug report that asks for this package.
+# The suppressed tag asks for the bug report that requested the package. There is none.
 lint() {
     if ! command -v lintian >/dev/null; then
         skip "$name" 'no lintian'

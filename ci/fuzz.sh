@@ -1,6 +1,6 @@
 #!/bin/sh
 # usage: ci/fuzz.sh [seconds for each target]
-# What the fuzzer finds stays out of tests/fuzz/corpus: move there what deserves to be replayed for ever.
+# The fuzzer's finds do not go to tests/fuzz/corpus. Move there what every later test run should replay.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
@@ -14,8 +14,7 @@ main() {
     done
 }
 
-# Without a sanitizer: the code under test forbids unsafe code, so there is nothing for one to find, and a stable
-# toolchain will do.
+# No sanitizer: the code under test forbids unsafe code, so a sanitizer finds nothing. A stable toolchain is then enough.
 fuzz() {
     found=tests/fuzz/artifacts/found-$1
     mkdir -p "$found"

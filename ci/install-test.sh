@@ -1,10 +1,11 @@
 #!/bin/sh
-# What make install installs: with two makes, for each system, what its packing list says; paths as they were set, in the
-# program, the pages and the scripts; a configuration left alone; and a server that finds its files, started without options.
+# Tests make install with two makes. For each system, the files are those of its packing list. The program, the pages and the
+# scripts have the paths that were set. An existing configuration is not changed. The installed server finds its files when it is
+# started without options.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
-# None of it a default of any system.
+# No system has one of these as default.
 settings() {
     prefix=$scratch/p
     echo "PREFIX=$prefix SYSCONFDIR=$prefix/conf LOCALSTATEDIR=$prefix/var EMPTYDIR=$prefix/var/nothing RUNUSER=daemon"
@@ -30,14 +31,14 @@ main() {
 lists() {
     has "$1" || return 0
     rm -rf "$scratch/d"
-    # The program is this machine's whatever the system.
+    # The program is always for this machine.
     # shellcheck disable=SC2046 # words
     "$1" install "DESTDIR=$scratch/d" "SYSTEM=$2" $(built_like "$2")
     (cd "$scratch/d" && find . -type f | sed 's|^\.||' | LC_ALL=C sort) >"$scratch/found"
     packing_list "$2" | LC_ALL=C sort | diff - "$scratch/found"
 }
 
-# The directories that the program of this test was built for, so that it is not built anew for each system.
+# The directories for which the program of this test was built, so that it is not built again for each system.
 built_like() {
     [ "$1" = Linux ] || echo 'SYSCONFDIR=/etc EMPTYDIR=/var/empty SAMPLEDIR=/samples'
 }
@@ -73,7 +74,7 @@ common() {
     echo "$2/man5/miredo-server.conf.5"
 }
 
-# The packing list of a port, in absolute paths; what its tree adds by itself is added, what it makes is not.
+# The packing list of a port, in absolute paths, with the files that the ports tree adds itself.
 port() {
     case $1 in
         FreeBSD)
@@ -98,7 +99,7 @@ configuration() {
     mkdir -p "$scratch/d/etc/miredo"
     echo 'ServerBindAddress 192.0.2.77' >"$scratch/d/etc/miredo/miredo-server.conf"
     cp "$scratch/d/etc/miredo/miredo-server.conf" "$scratch/mine"
-    # A second time, over what is there.
+    # The second time, over the first.
     "$1" install "DESTDIR=$scratch/d"
     "$1" install "DESTDIR=$scratch/d"
     cmp "$scratch/mine" "$scratch/d/etc/miredo/miredo-server.conf"
@@ -107,7 +108,7 @@ configuration() {
     cmp "$scratch/mine" "$scratch/d/etc/miredo/miredo-server.conf"
 }
 
-# Packages say which program they built. Everybody else's is built anew.
+# A program that a package names with BUILT is refused if it has other paths. Settings that cannot work are refused.
 refusal() {
     for setting in SYSCONFDIR EMPTYDIR; do
         if make install "DESTDIR=$scratch/d" "$setting=/elsewhere" "BUILT=${CARGO_TARGET_DIR:-target}/release"; then return 1; fi
@@ -144,7 +145,7 @@ serves() {
         skip "$name" 'not root'
         return
     fi
-    # Everybody has to be able to come by: the worker, and whoever looks for the directory of the worker.
+    # All users must be able to pass through: the worker, and whoever reads the directory of the worker.
     chmod 755 "$scratch"
     mkdir -p "$prefix/var/run" "$prefix/var/nothing"
     cp "$prefix/conf/miredo/miredo-server.conf.sample" "$prefix/conf/miredo/miredo-server.conf"

@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# For the scripts of this directory to source: goes to the top of the tree, and says how a step passes, fails or is skipped.
+# Sourced by the scripts of this directory. Changes to the top of the tree. Reports whether a step passes, fails or is skipped.
 set -eu
 
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 command -v cargo >/dev/null || PATH=$PATH:${HOME:-/root}/.cargo/bin
 
-# Programs that come from crates.io are kept with what else was built.
+# Programs from crates.io are kept in the target directory.
 tools=$PWD/target/ci-tools
 case ${CARGO_TARGET_DIR:-} in
     '') ;;
@@ -17,12 +17,12 @@ esac
 log=$(mktemp "${TMPDIR:-/tmp}/miredo-ci.XXXXXXXXXX")
 trap 'rm -f "$log"' EXIT
 
-# check NAME COMMAND [ARGUMENT...]: one line where it passes or is skipped; where it fails, all that it said.
+# check NAME COMMAND [ARGUMENT...]: prints one line if the command passes or is skipped, and its whole output if it fails.
 check() {
     name=$1
     shift
     begin=$(date +%s)
-    # Not as a condition, within which the shell would ignore every failure but the last.
+    # Not as a condition: in a condition, the shell ignores every failure but the last.
     set +e
     (set -e && "$@") >"$log" 2>&1 </dev/null
     status=$?
@@ -34,7 +34,7 @@ check() {
     grep '^SKIPPED' "$log" || echo "ok: $name ($(($(date +%s) - begin)) s)"
 }
 
-# run NAME COMMAND [ARGUMENT...]: the same for what is worth reading when it passes.
+# run NAME COMMAND [ARGUMENT...]: the same, and always prints the output.
 run() {
     name=$1
     shift
@@ -46,7 +46,7 @@ run() {
     [ "$status" -eq 0 ] || fail "$name"
 }
 
-# skip NAME WHY: where somebody waits for a verdict (CI is set), nothing passes by not running.
+# skip NAME WHY: reports a step that does not run. If CI is set, this is a failure.
 skip() {
     echo "SKIPPED: $1: $2"
     [ -z "${CI:-}" ] || fail "$1"
@@ -57,13 +57,13 @@ fail() {
     exit 1
 }
 
-# crate NAME VERSION: has a program of that crate in $tools. Unoptimised: it is built more often than it runs long.
+# crate NAME VERSION: installs the program of that crate in $tools. Unoptimised, because building it takes longer than running it.
 crate() {
     [ "$("$tools/bin/$1" --version 2>/dev/null)" = "$1 $2" ] ||
         cargo install --quiet --locked --debug --root "$tools" "$1" --version "$2"
 }
 
-# packages NAME...: installs what is missing of these Debian packages, where that can be done: on Debian, as root.
+# packages NAME...: installs those of these Debian packages that are missing. Does so only on Debian, as root.
 packages() {
     command -v apt-get >/dev/null || return 0
     missing=
@@ -75,7 +75,7 @@ packages() {
         echo "SKIPPED: what needs$missing (as root, this script installs them)"
         return 0
     fi
-    # No package may start a service while it is installed (the file is that of invoke-rc.d(8)) ...
+    # No package may start a service when it is installed (invoke-rc.d(8) reads this file) ...
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         trap 'rm -f "$policy"' EXIT
@@ -85,7 +85,7 @@ packages() {
     apt-get update -q
     # shellcheck disable=SC2086 # a list of words
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
-    # ... nor a Teredo client or server at the next boot, because its package was wanted for a test.
+    # ... and no Teredo client or server may start at the next boot, since its package is here for a test.
     for package in $missing; do
         case $package in
             miredo | miredo-server) update-rc.d "$package" disable ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The parts of etc/ports that follow from something else in this tree: crates, service scripts, version. Checks that they
-# do; "ci/ports.sh write" writes them.
+# Crates, service scripts and version in etc/ports are derived from other files of this tree. Checks that they agree;
+# "ci/ports.sh write" updates them.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
@@ -46,14 +46,14 @@ write() {
     edit "$1/pkgsrc/Makefile" "s/^DISTNAME=.*/DISTNAME=	miredo-server-$version/"
     edit "$1/homebrew/miredo-server.rb" "s|/miredo-server-[^/]*\\.tar\\.gz|/miredo-server-$version.tar.gz|"
 
-    # Each tree has its own words for the paths.
+    # Each ports tree has its own variables for the paths.
     script etc/rc.d/freebsd '%%PREFIX%%' '%%PREFIX%%/etc' /var nobody >"$1/freebsd/files/miredo_server.in"
     # shellcheck disable=SC2016 # for the tree to expand
     script etc/rc.d/openbsd '${TRUEPREFIX}' '${SYSCONFDIR}' /var _miredo >"$1/openbsd/pkg/miredo_server.rc"
     script etc/rc.d/netbsd @PREFIX@ @PKG_SYSCONFDIR@ @VARBASE@ @MIREDO_USER@ >"$1/pkgsrc/files/miredo_server.sh"
 }
 
-# What Cargo.lock has from a registry: without these, and with others, no tree's cargo builds.
+# The crates in Cargo.lock that come from a registry. The cargo of a ports tree needs exactly these.
 crates() {
     awk -v format="$1\n" -F '"' '
         /^name = / { name = $2 }
@@ -62,11 +62,11 @@ crates() {
     ' Cargo.lock
 }
 
-# edit FILE COMMAND: by sed, none of whose options for it is portable.
+# edit FILE COMMAND: edits in place with sed, whose option for that is not portable.
 edit() {
     sed "$2" "$1" >"$1.new"
     mv "$1.new" "$1"
-    # The command found its line.
+    # Fail if the command did not find its line.
     grep -Fq "$version" "$1"
 }
 
@@ -75,7 +75,7 @@ script() {
     sed -e "s|@SBINDIR@|$2/sbin|g" -e "s|@SYSCONFDIR@|$3|g" -e "s|@RUNDIR@|$4/run|g" -e "s|@RUNUSER@|$5|g" "$1"
 }
 
-# The trees that these Makefiles include are not here; whether bmake can read what we wrote can be told without.
+# The ports trees that these Makefiles include are not here. Without them, bmake can at least parse the Makefiles.
 makefiles() {
     if ! command -v bmake >/dev/null; then
         skip "$name" 'no bmake'

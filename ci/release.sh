@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes a release of the last commit, into target/release-VERSION: a source tarball with all crates, that builds without a
-# network; what is in it (CycloneDX); checksums. Makes the tarball twice to see that it comes out the same, builds from it
-# where there is no network, and looks at the program. "ci/release.sh check" does so too, but leaves nothing, and out what is
-# in it: the program that lists that takes longer to build than all of the rest.
+# Makes a release of the last commit in target/release-VERSION: a source tarball with all crates, which builds without a network;
+# a list of its contents (CycloneDX); and checksums. Makes the tarball twice and compares, builds from it without a network, and
+# inspects the program. "ci/release.sh check" does the same but keeps no file and makes no list of contents, because the program
+# that lists them takes longer to build than everything else.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
@@ -41,12 +41,12 @@ main() {
 }
 
 cyclonedx() {
-    # What it says of its version is not what ci/lib.sh expects of a crate.
+    # It prints its version in another form than crate in ci/lib.sh expects.
     [ "$("$tools/bin/cargo-cyclonedx" --version 2>/dev/null)" = 'cargo-cyclonedx-cyclonedx 0.5.9' ] ||
         cargo install --quiet --locked --debug --root "$tools" cargo-cyclonedx --version 0.5.9
 }
 
-# A release is what the commit has, and no more.
+# A release contains what is committed and nothing else.
 clean() {
     git status --porcelain
     [ -z "$(git status --porcelain)" ]
@@ -56,14 +56,14 @@ clean() {
 tarball() {
     mkdir -p "$1"
     git archive --prefix="$source/" HEAD | tar -x -f - -C "$1"
-    # In a subshell of its own directory, since a path in the configuration would tell where this was made.
+    # In this directory, so that the configuration contains no path of this machine.
     (
         cd "$1/$source"
         mkdir .cargo
         cargo vendor --locked --versioned-dirs vendor >.cargo/config.toml
     )
     [ "$contents" = no ] || list_contents "$1" "$2"
-    # Order, owners, modes and times are no more than what is given here; so are gzip's.
+    # Order, owners, modes and times are fixed here, and gzip stores no time.
     tar --create --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s \
         --mtime="@$SOURCE_DATE_EPOCH" --directory="$1" "$source" | gzip -9n >"$2/$source.tar.gz"
 }
@@ -75,15 +75,15 @@ list_contents() {
         "$tools/bin/cargo-cyclonedx" cyclonedx --quiet --format json --spec-version 1.5 --target all \
             --override-filename "$source.cdx"
     )
-    # It names the crates of the workspace by where they lay.
+    # It names the crates of the workspace by their paths.
     sed "s|path+file://$1/|path+file:///|g" "$1/$source/$source.cdx.json" >"$2/$source.cdx.json"
-    # One for each crate of the workspace; that of the program lists the others that it has.
+    # There is one for each crate of the workspace. The program's lists the other crates that it uses.
     find "$1/$source" -name "$source.cdx.json" -exec rm {} +
 }
 
 again() {
     mkdir "$scratch/again"
-    # As another user would, at another time of the year, elsewhere.
+    # Like another user, in another time zone and another directory.
     umask 077
     TZ=Pacific/Chatham LC_ALL=C.UTF-8 tarball "$scratch/2/deeper" "$scratch/again"
     diff -r "$out" "$scratch/again"
@@ -92,7 +92,7 @@ again() {
 offline() {
     mkdir "$scratch/built"
     tar -x -f "$out/$source.tar.gz" -C "$scratch/built"
-    # An empty cargo home, so that nothing of this machine's helps out. Whoever is not root needs a user namespace.
+    # An empty cargo home, so that no crate of this machine is used. Other users than root need a user namespace.
     [ "$(id -u)" -eq 0 ] || user=--map-root-user
     # shellcheck disable=SC2016,SC2086 # for that shell to expand; a word or none
     RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup} CARGO_HOME=$scratch/home CARGO_TARGET_DIR=$scratch/built/target \

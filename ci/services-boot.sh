@@ -1,5 +1,5 @@
 #!/bin/sh
-# Within a container that ci/services.sh boots: starts, reloads and stops the server as an administrator does.
+# Runs in a container that ci/services.sh boots: starts, reloads and stops the server as an administrator does.
 set -eu
 
 configuration=/etc/miredo/miredo-server.conf
@@ -25,7 +25,7 @@ main() {
 
 starts() {
     systemctl start "$1" || failed "$1" 'does not start'
-    # With the command's return it serves: both sockets are there at once.
+    # When the command returns, the server serves: both sockets exist.
     for address in 192.0.2.1 192.0.2.2; do
         ss -Hlun "src $address:3544" | grep -q . || failed "$1" "not bound to $address when started"
     done
@@ -34,7 +34,7 @@ starts() {
     [ -n "$(worker)" ] || failed "$1" 'no worker'
 }
 
-# The worker, and without root the monitor too, is nobody special.
+# The worker has no privilege. In the unit without root, the monitor is not root either.
 confined() {
     worker=$(worker)
     for line in 'CapPrm:.0*' 'CapEff:.0*' 'CapAmb:.0*' 'NoNewPrivs:.1' 'Seccomp:.2'; do
@@ -46,7 +46,7 @@ confined() {
             ! grep -q '^[UG]id:.*\<0\>' "/proc/$monitor/status" || failed "$1" 'the monitor is root'
             ;;
         *)
-            # The directory has no entry but itself.
+            # The root directory of the worker is the empty one.
             [ "$(readlink "/proc/$worker/root")" = /run/miredo-server/empty ] || failed "$1" 'not in its empty directory'
             ;;
     esac
@@ -102,7 +102,7 @@ another_monitor() {
     [ "$(systemctl is-active "$1")" = active ] && [ "$now" -ne 0 ] && [ "$now" -ne "$monitor" ]
 }
 
-# await WHAT COMMAND...: systemctl has no word for when a signal has been acted upon.
+# await WHAT COMMAND...: waits until the command succeeds. systemctl does not tell when a signal has had its effect.
 await() {
     what=$1
     shift

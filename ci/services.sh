@@ -1,6 +1,6 @@
 #!/bin/sh
-# What can be said of the service scripts here: all of them by their shells and parsers, systemd's by systemd itself,
-# which boots in a container with a network of its own and starts, reloads and stops the server.
+# Checks the service scripts as far as this machine can: all of them with their shells and parsers, and the units of systemd by
+# systemd itself. It boots in a container with its own network, and starts, reloads and stops the server.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 # shellcheck source=ci/container.sh
@@ -19,7 +19,7 @@ main() {
     run 'systemd start, reload, stop' with systemd-nspawn boot
 }
 
-# with PROGRAM COMMAND...: only where there is such a program.
+# with PROGRAM COMMAND...: runs the command if the program exists.
 with() {
     if ! command -v "$1" >/dev/null; then
         skip "$name" "no $1"
@@ -29,7 +29,7 @@ with() {
     "$@"
 }
 
-# What rc.subr defines, and what it reads: SC1091, SC2034, SC2154. Defaults and flags in its own style: SC2086, SC2223.
+# SC1091, SC2034, SC2154: rc.subr defines and reads these. SC2086, SC2223: defaults and flags are in the style of rc.subr.
 scripts() {
     shell=$1 dialect=$2
     shift 2
@@ -44,16 +44,16 @@ plist() {
         etc/launchd/miredo-server.plist
 }
 
-# With -d it only says what it would do, its errors too, and returns 0.
+# With -d, logrotate only prints what it would do, and its errors, and returns 0.
 rotation() {
-    # It does not read what others than root can write.
+    # It does not read files that other users than root can write.
     install -m 644 etc/logrotate/miredo-server "$scratch/logrotate"
     logrotate -d "$scratch/logrotate" >"$scratch/said" 2>&1
     cat "$scratch/said"
     if grep -qi '^error' "$scratch/said"; then return 1; fi
 }
 
-# The fields of a line, and the flags that the BSDs share.
+# Checks the fields of a line, and that its flags exist on all BSDs.
 newsyslog() {
     grep -v '^#' etc/newsyslog/miredo-server.conf >"$scratch/newsyslog"
     cat "$scratch/newsyslog"
@@ -62,14 +62,14 @@ newsyslog() {
         "$scratch/newsyslog"
 }
 
-# Installed to where nothing else is, so that the program is where the units say.
+# Installed in an empty directory, so that the program is where the units expect it.
 units() {
     PREFIX=$scratch SAMPLEDIR=$scratch sh etc/install.sh install >/dev/null
     systemd-analyze verify --man=no "$scratch"/lib/systemd/system/*.service
 }
 
-# What systemd thinks of a service that a fault of the server has handed to somebody: 0 is harmless, 100 is root. The
-# version counts too; that of Debian 12 says 25 and 16.
+# systemd's rating of what an attacker could do who has taken over the service: 0 is harmless, 100 is root. The rating depends on
+# the version; that of Debian 12 gives 25 and 16.
 exposure() {
     for limit in miredo-server:30 miredo-server-unprivileged:20; do
         systemd-analyze security --offline=yes --no-pager --threshold="${limit#*:}" \
@@ -78,7 +78,7 @@ exposure() {
 }
 
 boot() {
-    # shellcheck disable=SC2016 # for where it runs to expand
+    # shellcheck disable=SC2016 # expanded where it runs
     container 'DESTDIR=$machine sh etc/install.sh install >/dev/null' ci/services-boot.sh
 }
 

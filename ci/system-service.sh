@@ -1,9 +1,8 @@
 #!/bin/sh
 # usage: ci/system-service.sh PROGRAM
-# As root: start, confinement, an echo request from a foreign source on the wire, reload, stop, and the service script. Adds
-# three documentation addresses to the loopback interface and makes two interfaces; takes them away again.
-# Not run by its author but on Linux: written from ps(1), fstat(1), lastcomm(1), rc.subr(8), rcctl(8), launchctl(1) of each
-# system.
+# Tests, as root, start, confinement, an echo request with a foreign source on the wire, reload, stop, and the service script.
+# Adds three documentation addresses to the loopback interface and creates two interfaces; removes them at the end.
+# Its author has run it on Linux only. Sources: ps(1), fstat(1), lastcomm(1), rc.subr(8), rcctl(8), launchctl(1) of each system.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 # shellcheck source=ci/wire.sh
@@ -72,7 +71,7 @@ configure() {
 confined() {
     worker=$(worker)
     ps -o pid= -o uid= -o ruid= -o svuid= -o gid= -o rgid= -o svgid= -p "$worker" | tee "$scratch/ids"
-    # One uid and one gid, real, effective and saved, neither of them root's.
+    # Real, effective and saved ids are the same, and are not root's.
     awk '$2 == 0 || $2 != $3 || $3 != $4 || $5 == 0 || $5 != $6 || $6 != $7 { exit 1 }' "$scratch/ids"
     case $(uname -s) in
         Linux) [ "$(readlink "/proc/$worker/root")" != / ] ;;
@@ -86,7 +85,7 @@ confined() {
     fi
 }
 
-# own_root PROCESS: its root directory is not that of the system, which FreeBSD lists too.
+# own_root PROCESS: the root directory of the process is not that of the system, which FreeBSD lists too.
 own_root() {
     # shellcheck disable=SC2012 # one name, and known
     system=$(ls -di / | awk '{ print $1 }')
@@ -102,7 +101,7 @@ foreign_source() {
         >"$scratch/seen" 2>"$scratch/tcpdump" &
     tcpdump=$!
     eventually 'tcpdump listens' grep -q listening "$scratch/tcpdump"
-    # Nobody answers nc(1), whatever it says of that.
+    # nc(1) gets no answer; its exit status does not matter.
     # shellcheck disable=SC2059 # the packet is the format: octal escapes
     printf "$echo_request" | nc -u -s "$client" -p 50000 -w 1 "$primary" 3544 || :
     if ! (eventually 'the echo request is on the wire' gone "$tcpdump"); then
@@ -153,7 +152,7 @@ stop() {
     cat "$scratch/log"
     if [ -e "$scratch/accounts" ]; then
         accton
-        # Flags P and U: did what pledge(2) or unveil(2) forbid. The name may be cut.
+        # Flags P and U: the process violated pledge(2) or unveil(2). The name may be cut.
         lastcomm -f "$scratch/accounts" | grep '^miredo-ser' | tee "$scratch/commands"
         [ -s "$scratch/commands" ]
         if awk '{ print $2 }' "$scratch/commands" | grep '[PU]'; then return 1; fi
@@ -174,7 +173,7 @@ service_script() {
             return
             ;;
     esac
-    # An administrator's own configuration or script is not this test's to overwrite.
+    # Do not overwrite a configuration or script of the administrator.
     [ ! -e "$directory/miredo_server" ]
     [ ! -e "$sysconf/miredo/miredo-server.conf" ]
     make all
@@ -189,7 +188,7 @@ service_script() {
     make uninstall "SERVICEDIR=$directory"
 }
 
-# rc ACTION, also where the service is not enabled.
+# rc ACTION: does it even if the service is not enabled.
 rc() {
     case $(uname -s)-$1 in
         OpenBSD-status) rcctl check miredo_server ;;
@@ -240,7 +239,7 @@ gone() {
     ! kill -0 "$1" 2>/dev/null
 }
 
-# eventually WHAT COMMAND...: waits for what another process does, for at most ten seconds.
+# eventually WHAT COMMAND...: waits at most ten seconds until the command succeeds.
 eventually() {
     what=$1
     shift

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What shows that the server works on the system at hand, whichever it is: FreeBSD, OpenBSD, NetBSD, macOS or Linux. Needs
-# cargo and the base system; as root also proves the service. Run on Linux only, by its author.
+# Tests that the server works on this system: FreeBSD, OpenBSD, NetBSD, macOS or Linux. Needs cargo and the base system. As root,
+# also tests the service. Its author has run it on Linux only.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
@@ -22,7 +22,7 @@ versions() {
     rustc -V
 }
 
-# One test at a time: where 127/8 is a single address, they share it and its neighbour.
+# One test at a time: where 127/8 is a single address, the tests share it and the next one.
 loopback() {
     if [ "$(uname -s)" != Linux ] && [ "$(id -u)" -eq 0 ]; then
         for address in 127.0.0.2 127.0.0.3; do
@@ -39,16 +39,16 @@ loopback() {
 service() {
     program=${CARGO_TARGET_DIR:-target}/debug/miredo-server
     case $(uname -s) in
-        # Elsewhere the machine is one for tests, or its owner's decision.
+        # Other systems have no network namespaces. The owner of the machine decides whether to run this as root.
         Linux) unshare --net ci/system-service.sh "$program" ;;
         *) ci/system-service.sh "$program" ;;
     esac
 }
 
 PATH=$PATH:/usr/local/bin:/usr/pkg/bin:/usr/sbin:/sbin
-# The login class of an ordinary user, which sudo(8) leaves to root, may give a compiler too little (login.conf(5), datasize).
+# sudo(8) keeps the login class of the ordinary user, whose limit may be too small for a compiler (login.conf(5), datasize).
 if [ "$(uname -s)" = OpenBSD ] && [ "$(id -u)" -eq 0 ]; then
-    # shellcheck disable=SC3045 # as that system's sh has it
+    # shellcheck disable=SC3045 # the sh of that system has it
     ulimit -d unlimited
 fi
 main

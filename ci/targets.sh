@@ -1,11 +1,11 @@
 #!/bin/sh
 # usage: ci/targets.sh [quick | all | TARGET...]
-# Checks, lints and links the program for systems other than this machine's. What passes may yet fail there; what fails here
-# would fail there. On Debian, as root, installs what it needs. The first run takes minutes, the next ones seconds.
+# Checks, lints and links the program for other systems. What fails here would fail there; what passes here may still fail there.
+# On Debian, as root, installs what it needs. The first run takes minutes, later runs seconds.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
-# The target as rustc names it, and as zig does, which links it ("-": zig brings no libraries of that system).
+# The target as rustc names it, and as zig names it, which links it ("-": zig has no libraries of that system).
 systems='
 x86_64-unknown-freebsd      x86_64-freebsd
 x86_64-unknown-openbsd      x86_64-openbsd
@@ -14,13 +14,13 @@ x86_64-unknown-dragonfly    -
 x86_64-apple-darwin         x86_64-macos.10.15
 aarch64-apple-darwin        aarch64-macos.11.0
 '
-# Systems that are above, or this one, with another processor or C library: a third of the time, for "all".
+# The same systems, and this one, with another processor or C library: a third of the time of "all".
 variants='
 aarch64-unknown-freebsd     aarch64-freebsd
 x86_64-unknown-linux-musl   x86_64-linux-musl
 aarch64-unknown-linux-musl  aarch64-linux-musl
 '
-# What a first run has time for beside the other scripts of .ci/run: each system once, but DragonFly, and a program of each format.
+# For .ci/run, where a first run has little time: each system once, except DragonFly, and one program of each format.
 quick='x86_64-unknown-freebsd x86_64-unknown-openbsd x86_64-unknown-netbsd aarch64-apple-darwin'
 quick_programs='x86_64-unknown-freebsd aarch64-apple-darwin'
 case ${1:-} in
@@ -70,8 +70,8 @@ main() {
     done
 }
 
-# Where the standard library of each target comes from: rustup's, where it is installed, else built here from Debian's source
-# by Debian's compiler, since that source serves no other.
+# The origin of the standard library of each target: rustup, if it is installed there. Otherwise it is built here from Debian's
+# source by Debian's compiler, the only one that can build that source.
 sort_targets() {
     rustup=
     source=
@@ -103,7 +103,7 @@ from_rustup() {
 from_source() {
     # Debian's cargo finds Debian's rustc and clippy only when its directory comes first.
     export PATH="/usr/bin:$PATH" CARGO_TARGET_DIR="$cache/source"
-    # In the environment, because cargo drops what stands before a subcommand of another program, as clippy is.
+    # In the environment, because cargo drops options before an external subcommand such as clippy.
     export RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort
     rustc -V
     "$@"
@@ -119,18 +119,18 @@ build() {
     cargo build --package miredo-server --bins --locked $(options "$1")
 }
 
-# options TARGETS: the same as options of cargo.
+# options TARGETS: the targets as options of cargo.
 options() {
     for target in $1; do
         printf -- '--target %s ' "$target"
     done
 }
 
-# Linkers and flags, by target. The kernel of OpenBSD enforces branch tracking; Debian's rust-web has no libraries of musl.
+# Linkers and flags, by target. The kernel of OpenBSD enforces branch tracking. Debian's rust-web has no musl libraries.
 environment() {
-    # Nothing is stripped: rustc would want rust-objcopy for macOS.
+    # Nothing is stripped: rustc would need rust-objcopy for macOS.
     export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=false CARGO_PROFILE_DEV_STRIP=none
-    # rustc asks xcrun for an SDK unless it is told where one is; zig brings its own.
+    # rustc asks xcrun for an SDK unless SDKROOT is set. zig has its own.
     export SDKROOT="$cache/no-sdk"
     export ZIG_GLOBAL_CACHE_DIR="$cache/zig-cache" ZIG_LOCAL_CACHE_DIR="$cache/zig-cache"
     mkdir -p "$cache/linkers" "$SDKROOT"
@@ -171,7 +171,7 @@ programs() {
     find src/bin -name '*.rs' -exec basename {} .rs \; 2>/dev/null
 }
 
-# inspect TARGET FILE: it is a program as that system runs them, and needs nothing that the system may lack.
+# inspect TARGET FILE: checks that it is a program for that system and needs only libraries of that system.
 inspect() {
     description=$(file -b "$2")
     echo "$description"
@@ -193,7 +193,7 @@ inspect_elf() {
         *-netbsd) needs "$2" libc.so.12 libpthread.so.1 ;;
         *-openbsd)
             needs "$2" libc.so libpthread.so
-            # Only where every object has its branch targets marked.
+            # The note exists only if every object has its branch targets marked.
             readelf -Wn "$2" | grep 'x86 feature: .*IBT'
             [ "$(basename "$2")" != miredo-server ] || imports "$2" pledge unveil
             ;;
@@ -205,11 +205,11 @@ inspect_macho() {
         x86_64-*) says 'Mach-O 64-bit x86_64 executable' '|PIE' ;;
         aarch64-*)
             says 'Mach-O 64-bit arm64 executable' '|PIE'
-            # There the kernel runs nothing without a signature (this is its magic, cs_blobs.h of XNU).
+            # The kernel runs no program without a signature (this is its magic number, cs_blobs.h of XNU).
             LC_ALL=C grep -aq "$(printf '\372\336\014\300')" "$2"
             ;;
     esac
-    # The load commands stand first in the file.
+    # The load commands are at the start of the file.
     [ "$(head -c 4096 "$2" | strings | grep '\.dylib$' | sort -u)" = /usr/lib/libSystem.B.dylib ]
 }
 
@@ -222,7 +222,7 @@ inspect_static() {
     [ "$(uname -sm)" != "Linux ${1%%-*}" ] || "$2" --version
 }
 
-# says WORDS...: what file(1) said of the program holds each of them.
+# says WORDS...: the output of file(1) contains each of them.
 says() {
     for words; do
         case $description in
@@ -235,7 +235,7 @@ says() {
     done
 }
 
-# needs FILE LIBRARY...: these libraries and no other.
+# needs FILE LIBRARY...: the file needs these libraries and no others.
 needs() {
     found=$(readelf -Wd "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | tr '\n' ' ')
     shift

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs every test that this machine can run, and says which it cannot. As root it runs all of them, in network namespaces
-# that it makes and deletes; on Debian it installs what they need, without starting any of it.
+# Runs every test that this machine can run, and names those that it skips. As root, runs all of them, in network namespaces that
+# it creates and deletes. On Debian, as root, installs what they need and starts none of it.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
@@ -11,7 +11,7 @@ main() {
     run 'tests' cargo test --workspace --locked --no-fail-fast
     run 'tests, one datagram a call' plain
     fuzz
-    # What the C server does not pass either, no client needs.
+    # The C server must pass too: clients do not need what it does not do.
     if [ -x "$reference" ]; then
         run 'interop, C server' env "MIREDO_SERVER_SUBJECT=$reference" cargo test --locked --test interop
     else
@@ -19,14 +19,14 @@ main() {
     fi
 }
 
-# The backend that any Unix can run, where a faster one would be chosen.
+# Tests the backend that runs on every Unix, on systems that have a faster one.
 plain() {
     cargo test --locked -p miredo-platform --features plain-udp
     cargo test --locked --features plain-udp --test loopback --test daemon
 }
 
 fuzz() {
-    # A minute to build the fuzzer and one to run it is much to ask of somebody who only wants to see the tests pass.
+    # Building the fuzzer takes a minute, and so does running it: too long for somebody who only wants to see the tests pass.
     if [ -n "${CI:-}" ] || [ -x "$tools/bin/cargo-fuzz" ]; then
         run 'fuzz' ci/fuzz.sh 20
     else

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# For ci/system-service.sh to source: three IPv4 addresses on the loopback interface, and a wire to 2001:db8::/64 at whose end
-# tcpdump(1) looks; each by the means of the system. Nobody answers there: the neighbour 2001:db8::2 is entered by hand.
+# Sourced by ci/system-service.sh. Adds three IPv4 addresses to the loopback interface, and creates a wire to 2001:db8::/64 at whose
+# end tcpdump(1) listens, by the means of each system. Nobody answers there, so the neighbour 2001:db8::2 is entered by hand.
 # Sources: epair(4), ndp(8), tcpdump(1) of FreeBSD; pair(4) of OpenBSD; vether(4) of NetBSD, whose sys/net/if_vether.c,
 # vether_start, shows each frame to bpf(4) and drops it; feth of XNU, bsd/net/if_fake.c, has no manual page.
 
@@ -77,7 +77,7 @@ wire_down() {
     esac
 }
 
-# Where the server hands its packets to a tunnel device, the kernel must forward them.
+# On systems where the server writes its packets to a tunnel device, the kernel must forward them.
 forwarding() {
     case $(uname -s) in
         NetBSD | Darwin) sysctl -n net.inet6.ip6.forwarding ;;

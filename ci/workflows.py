@@ -1,8 +1,8 @@
 """usage: ci/workflows.py WORKFLOW CARGO_TOML RUN
 
-Fails where a job of the workflow could pass, or the whole be accepted, without its steps having run and succeeded; where an
-action is not pinned by commit; where a job may do more than read; where the oldest Rust is not that of Cargo.toml; and
-where no job runs a script that RUN has every submission pass.
+Fails if a job of the workflow, or the whole workflow, could pass although a step did not run or did not succeed; if an action is
+not pinned by commit; if a job may do more than read; if the oldest Rust is not that of Cargo.toml; and if no job runs a
+script that RUN contains.
 """
 
 import re

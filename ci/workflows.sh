@@ -1,5 +1,5 @@
 #!/bin/sh
-# Lints the workflows, and shows that none of their jobs can pass without having run.
+# Lints the workflows, and checks that no job can pass without running.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
@@ -17,7 +17,7 @@ main() {
     fi
     check 'yamllint' "$tools/bin/yamllint" --strict --config-file ci/yamllint.yml .github/workflows
     check 'no job passes by not running' "$tools/bin/python" ci/workflows.py .github/workflows/ci.yml Cargo.toml .ci/run
-    # Its package downloads the program from GitHub, which is not in reach of every machine; the steps above always run.
+    # Its package downloads the program from GitHub, which some machines cannot reach. The steps above always run.
     if has_actionlint >"$log" 2>&1; then
         check 'actionlint' "$actionlint_program" .github/workflows/*.yml
     else

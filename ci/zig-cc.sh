@@ -1,9 +1,8 @@
 #!/bin/sh
-# A linker for cargo: links for the system, in zig's words, whose name it is called by. ci/targets.sh makes those names,
-# and sets ZIG.
+# A linker for cargo. Its name is the target, as zig names it. ci/targets.sh creates links with those names, and sets ZIG.
 set -eu
 
-# The libc crate asks for these libraries; nothing of them is used, and zig has no stand-in for them.
+# The libc crate asks for these libraries. The program uses nothing of them, and zig does not have them.
 target=$(basename -- "$0")
 case $target in
     *-freebsd) unused='-lkvm -lmemstat -lprocstat -ldevstat' ;;
@@ -18,5 +17,5 @@ for argument; do
         *) set -- "$@" "$argument" ;;
     esac
 done
-# What zig adds of its own (compiler-rt) it builds first, for each target: small, in a sixth of the time that fast takes.
+# zig first builds its own runtime (compiler-rt) for each target. Optimised for size, this takes a sixth of the time.
 exec "$ZIG" cc -target "$target" -Os "$@"
