@@ -64,7 +64,7 @@ pub(super) fn check_forwarding<S: TunnelSystem>() -> Result<(), OsError> {
         Ok(false) => Err(OsError::refused(
             "sysctl",
             name,
-            "this host does not forward IPv6, so echo requests of clients do not leave it",
+            "this host does not forward IPv6, so echo requests of clients are not sent on",
         )
         .remedy(format!("sysctl -w {name}=1"))),
         Err(error) => Err(OsError::new("sysctl", name, error)),

@@ -102,7 +102,7 @@ pub fn confine<S: Privileges>(
         return Err(OsError::refused(
             "confine",
             Name(identity),
-            "root is no user to confine a process to",
+            "a process cannot be confined to root",
         )
         .remedy("name an ordinary user"));
     }
@@ -121,7 +121,7 @@ pub fn confine<S: Privileges>(
         return Err(OsError::refused(
             "getgroups",
             "",
-            "supplementary groups are left",
+            "supplementary groups remain",
         ));
     }
     prove::<S>(identity)?;
@@ -163,12 +163,16 @@ fn prove<S: Privileges>(identity: &Identity) -> Result<(), OsError> {
         return Err(OsError::refused(
             "confine",
             Name(identity),
-            "another user or group id is left",
+            "another user or group ID remains",
         ));
     }
     // A saved id, which not every system lets a process read, would let the second call succeed.
     if setuid(Uid::from_raw(0)).is_ok() || seteuid(Uid::from_raw(0)).is_ok() {
-        return Err(OsError::refused("setuid", "0", "root came back"));
+        return Err(OsError::refused(
+            "setuid",
+            "0",
+            "the process could become root again",
+        ));
     }
     // An ordinary user of group 0, as in some containers, may of course stay in it.
     let root = Gid::from_raw(0);
@@ -176,7 +180,7 @@ fn prove<S: Privileges>(identity: &Identity) -> Result<(), OsError> {
         return Err(OsError::refused(
             "setgid",
             "0",
-            "the group of root came back",
+            "the process could regain the group of root",
         ));
     }
     Ok(())

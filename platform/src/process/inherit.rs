@@ -28,11 +28,11 @@ use crate::error::OsError;
 const FIRST: RawFd = 3;
 
 const UNDECIDED: u8 = 0;
-const KEEPER: u8 = 1;
-const HEIR: u8 = 2;
+const KEPT: u8 = 1;
+const CLAIMED: u8 = 2;
 
-/// Which side of exec this process is on; it cannot be on both.
-static SIDE: AtomicU8 = AtomicU8::new(UNDECIDED);
+/// Whether this process has kept descriptors for a program that it executes, or claimed those that it inherited: never both.
+static USE: AtomicU8 = AtomicU8::new(UNDECIDED);
 
 /// Duplicates a descriptor so that it stays open over exec, with a number of 3 or more. The duplicate is closed when
 /// dropped: drop it once the other program runs, lest more programs inherit it.
@@ -42,12 +42,12 @@ static SIDE: AtomicU8 = AtomicU8::new(UNDECIDED);
 pub fn keep(descriptor: &impl AsFd) -> Result<OwnedFd, OsError> {
     let descriptor = descriptor.as_fd();
     let object = descriptor.as_raw_fd();
-    let before = SIDE.compare_exchange(UNDECIDED, KEEPER, Ordering::Relaxed, Ordering::Relaxed);
-    if before == Err(HEIR) {
+    let before = USE.compare_exchange(UNDECIDED, KEPT, Ordering::Relaxed, Ordering::Relaxed);
+    if before == Err(CLAIMED) {
         return Err(OsError::refused(
             "keep",
             object,
-            "this process has claimed inherited descriptors",
+            "inherited descriptors were claimed before",
         ));
     }
     let duplicate = fcntl(descriptor, FcntlArg::F_DUPFD(FIRST))
@@ -67,11 +67,11 @@ const NUMBERS: RawFd = 1 << 16;
 /// # Errors
 /// After [`keep`] or [`Inherited::claim`], which leave descriptors of this process that look the same.
 pub fn take_inherited() -> Result<Vec<OwnedFd>, OsError> {
-    if SIDE.load(Ordering::Relaxed) != UNDECIDED {
+    if USE.load(Ordering::Relaxed) != UNDECIDED {
         return Err(OsError::refused(
             "take over",
             "inherited descriptors",
-            "this process has claimed or kept some",
+            "inherited descriptors were claimed or kept before",
         ));
     }
     let mut inherited = Inherited { taken: Vec::new() };
@@ -94,13 +94,13 @@ impl Inherited {
     /// # Errors
     /// The second time in a process, and after [`keep`].
     pub fn claim() -> Result<Self, OsError> {
-        SIDE.compare_exchange(UNDECIDED, HEIR, Ordering::Relaxed, Ordering::Relaxed)
+        USE.compare_exchange(UNDECIDED, CLAIMED, Ordering::Relaxed, Ordering::Relaxed)
             .map(|_| Self { taken: Vec::new() })
             .map_err(|_| {
                 OsError::refused(
                     "claim",
                     "inherited descriptors",
-                    "this process has claimed or kept some",
+                    "inherited descriptors were claimed or kept before",
                 )
             })
     }
@@ -112,7 +112,7 @@ impl Inherited {
     pub fn take(&mut self, number: RawFd) -> Result<OwnedFd, OsError> {
         let refused = |why| Err(OsError::refused("inherit descriptor", number, why));
         if number < FIRST {
-            return refused("not a number that is passed on");
+            return refused("not the number of an inheritable descriptor");
         }
         let flags = match flags(number) {
             Ok(flags) => flags,

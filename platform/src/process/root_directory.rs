@@ -55,10 +55,11 @@ fn open_empty(path: &Path) -> Result<File, OsError> {
         .metadata()
         .map_err(|error| OsError::new("stat", path.display(), error))?;
     let unfit = |why| {
-        OsError::refused("chroot", path.display(), why).remedy("name an empty directory of root's")
+        OsError::refused("chroot", path.display(), why)
+            .remedy("name an empty directory that belongs to root")
     };
     if meta.uid() != 0 {
-        return Err(unfit("the directory is not root's"));
+        return Err(unfit("the directory does not belong to root"));
     }
     if meta.mode() & 0o022 != 0 {
         return Err(unfit("the directory is writable by others than root"));

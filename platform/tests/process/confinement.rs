@@ -130,7 +130,7 @@ pub(crate) fn unfit_roots() {
     nix::unistd::chown(&path("others"), Some(Uid::from_raw(NOBODY)), None).unwrap();
     fs::write(path("file"), "").unwrap();
     symlink(path("full"), path("link")).unwrap();
-    let advice = "; name an empty directory of root's";
+    let advice = "; name an empty directory that belongs to root";
     let cases = [
         (
             "full",
@@ -150,7 +150,7 @@ pub(crate) fn unfit_roots() {
         (
             "others",
             "chroot",
-            format!("the directory is not root's{advice}"),
+            format!("the directory does not belong to root{advice}"),
         ),
         ("file", "open", "Not a directory".into()),
         ("none", "open", "No such file or directory".into()),

@@ -72,7 +72,7 @@ pub(crate) fn confine_as_root() {
         assert_eq!(
             error.to_string(),
             format!(
-                "confine to uid {uid} gid {gid}: root is no user to confine a process to; name an ordinary user"
+                "confine to uid {uid} gid {gid}: a process cannot be confined to root; name an ordinary user"
             )
         );
         assert!(Uid::current().is_root(), "refused before anything changed");

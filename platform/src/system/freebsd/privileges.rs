@@ -50,7 +50,7 @@ pub(super) fn prove() -> Result<(), OsError> {
         return Err(OsError::refused(
             "procctl",
             "PROC_NO_NEW_PRIVS_STATUS",
-            "new privileges are not refused",
+            "new privileges are still allowed",
         ));
     }
     match control("PROC_TRACE_STATUS", libc::PROC_TRACE_STATUS, 0)? {
@@ -59,7 +59,7 @@ pub(super) fn prove() -> Result<(), OsError> {
         _ => Err(OsError::refused(
             "procctl",
             "PROC_TRACE_STATUS",
-            "tracing is not refused",
+            "tracing is still allowed",
         )),
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn prove() -> Result<(), OsError> {
             return Err(OsError::refused(
                 "capget",
                 format!("{set:?}"),
-                "capabilities are left",
+                "capabilities remain",
             ));
         }
     }
@@ -108,7 +108,7 @@ pub(super) fn prove() -> Result<(), OsError> {
         Ok(false) => Err(OsError::refused(
             "prctl",
             "PR_GET_NO_NEW_PRIVS",
-            "new privileges are not refused",
+            "new privileges are still allowed",
         )),
         Err(error) => Err(OsError::new("prctl", "PR_GET_NO_NEW_PRIVS", error)),
     }

@@ -63,8 +63,8 @@ pub(super) fn may_open() -> Result<(), OsError> {
         false => Ok(()),
         true => Err(OsError::refused(
             "open",
-            "another way to native IPv6",
-            "this process has promised not to (pledge(2))",
+            "another path to native IPv6",
+            "not possible after pledge(2)",
         )
         .remedy("restart the server")),
     }
