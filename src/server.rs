@@ -17,6 +17,7 @@ use crate::verdict::{Kind, Reason, Reply, Route, Verdict};
 use crate::wire::address::{ServicePrefix, server_link_local};
 use crate::wire::encapsulation::{Datagram, Malformed};
 use crate::wire::icmp6::Invalid;
+use crate::wire::ipv6;
 
 mod acceptance;
 mod answer;
@@ -147,9 +148,9 @@ fn malformed(fault: Malformed) -> Reason {
     match fault {
         Malformed::Authentication => Reason::Authentication,
         Malformed::Origin => Reason::Origin,
-        Malformed::Header => Reason::Header,
-        Malformed::Version => Reason::Version,
-        Malformed::PayloadLength => Reason::PayloadLength,
+        Malformed::Packet(ipv6::Malformed::Header) => Reason::Header,
+        Malformed::Packet(ipv6::Malformed::Version) => Reason::Version,
+        Malformed::Packet(ipv6::Malformed::PayloadLength) => Reason::PayloadLength,
     }
 }
 

@@ -12,23 +12,23 @@ pub enum Malformed {
     Authentication,
     /// It ends inside its origin indication.
     Origin,
-    /// It ends inside the IPv6 header, or before it.
-    Header,
-    /// What should be an IPv6 header has another version.
-    Version,
-    /// The IPv6 payload length points past its end.
-    PayloadLength,
+    /// What follows these is no IPv6 packet.
+    Packet(ipv6::Malformed),
+}
+
+impl From<ipv6::Malformed> for Malformed {
+    fn from(fault: ipv6::Malformed) -> Self {
+        Self::Packet(fault)
+    }
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Authentication => "authentication header cut short",
-            Self::Origin => "origin indication cut short",
-            Self::Header => "IPv6 header cut short",
-            Self::Version => "not IPv6",
-            Self::PayloadLength => "IPv6 payload cut short",
-        })
+        match self {
+            Self::Authentication => f.write_str("authentication header cut short"),
+            Self::Origin => f.write_str("origin indication cut short"),
+            Self::Packet(fault) => fault.fmt(f),
+        }
     }
 }
 

@@ -1,12 +1,11 @@
 //! The IPv6 packet inside (RFC 8200 section 3), and the bubble (RFC 4380 section 2.8).
 
+use std::fmt;
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
 use pnet_packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
 use pnet_packet::ipv6::{Ipv6Packet, MutableIpv6Packet};
-
-use super::encapsulation::Malformed;
 
 /// Length of the header in bytes.
 pub const HEADER_LEN: usize = 40;
@@ -14,6 +13,29 @@ pub const HEADER_LEN: usize = 40;
 pub const ICMP6: IpNextHeaderProtocol = IpNextHeaderProtocols::Icmpv6;
 /// Next header: nothing (RFC 8200 section 4.7).
 pub const NO_NEXT_HEADER: IpNextHeaderProtocol = IpNextHeaderProtocols::Ipv6NoNxt;
+
+/// Why bytes are no IPv6 packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Malformed {
+    /// They end inside the header, or before it.
+    Header,
+    /// What should be a header has another version.
+    Version,
+    /// The payload length points past the end.
+    PayloadLength,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "IPv6 header cut short",
+            Self::Version => "not IPv6",
+            Self::PayloadLength => "IPv6 payload cut short",
+        })
+    }
+}
+
+impl std::error::Error for Malformed {}
 
 /// An IPv6 packet whose version and length were checked; no accessor can panic.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +51,7 @@ impl<'a> Packet<'a> {
     /// Reads a packet from the start of `bytes` and returns it with what follows.
     ///
     /// # Errors
-    /// [`Malformed::Header`], [`Malformed::Version`] or [`Malformed::PayloadLength`], in this order.
+    /// The first of the [`Malformed`] that applies, in their order.
     pub fn split(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Malformed> {
         let fields = Ipv6Packet::new(bytes).ok_or(Malformed::Header)?;
         if fields.get_version() != 6 {
