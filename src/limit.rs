@@ -13,9 +13,11 @@ use std::num::NonZeroU32;
 use std::time::Instant;
 
 use foldhash::fast::FixedState;
+use serde::{Deserialize, Serialize};
 
 /// What one IPv4 source may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// In the long run.
     pub packets_per_second: NonZeroU32,

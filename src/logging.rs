@@ -7,11 +7,12 @@ use std::str::FromStr;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::sys::stat::fstat;
 use nix::syslog::{Severity, syslog};
+use serde::{Deserialize, Serialize};
 
 use crate::conf::{self, Diagnostic, Facility};
 
 /// Where log lines go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// Through env_logger, which honours `RUST_LOG`.
     Stderr,

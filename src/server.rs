@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::time::Instant;
 
 use platform::{REPLY_MAX, Via};
+use serde::{Deserialize, Serialize};
 
 use crate::limit::{Limiter, RateLimit};
 use crate::verdict::{Kind, Reason, Reply, Route, Verdict};
@@ -34,17 +35,25 @@ pub struct Settings {
     pub primary: Ipv4Addr,
     /// The address that solicitations with the cone bit are answered from (RFC 4380 section 2.17); without one, they are dropped.
     pub secondary: Option<Ipv4Addr>,
-    /// The service it belongs to.
-    pub prefix: ServicePrefix,
-    /// MTU that it advertises, in bytes; 1280 unless there is a reason (RFC 4380 section 5.1.2).
-    pub mtu: u16,
-    /// Peers may have loopback, private and link-local IPv4 addresses: for laboratories.
-    pub allow_private: bool,
     /// Addresses of this host; `primary` and `secondary` need not be among them.
     pub own: Vec<Ipv4Addr>,
     /// Directed broadcast addresses of the subnets that this host is attached to (RFC 4380 section 5.2.4).
     pub broadcasts: Vec<Ipv4Addr>,
-    /// What one IPv4 source may ask for.
+    /// What the administrator decided.
+    pub policy: Policy,
+}
+
+/// What the administrator decides of a server's answers: the directives that [`Server::handle`] goes by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The service that the server belongs to. `Prefix`.
+    pub prefix: ServicePrefix,
+    /// MTU that it advertises, in bytes; 1280 unless there is a reason (RFC 4380 section 5.1.2). `InterfaceMTU`.
+    pub mtu: u16,
+    /// Peers may have loopback, private and link-local IPv4 addresses: for laboratories. `AllowPrivateAddresses`.
+    pub allow_private: bool,
+    /// What one IPv4 source may ask for; `None` is no limit. `RateLimit`.
     pub rate_limit: Option<RateLimit>,
 }
 
@@ -79,17 +88,18 @@ impl Server {
     /// A server with these settings, which are taken as they are: who reads the configuration has checked them.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
+        let policy = settings.policy;
         let mut own = settings.own;
         own.push(settings.primary);
         own.extend(settings.secondary);
         Self {
             primary: settings.primary,
             has_secondary: settings.secondary.is_some(),
-            prefix: settings.prefix,
-            mtu: settings.mtu,
+            prefix: policy.prefix,
+            mtu: policy.mtu,
             link_local: server_link_local(settings.primary),
-            peers: Peers::new(settings.allow_private, own, settings.broadcasts),
-            limiter: settings.rate_limit.map(Limiter::new),
+            peers: Peers::new(policy.allow_private, own, settings.broadcasts),
+            limiter: policy.rate_limit.map(Limiter::new),
         }
     }
 

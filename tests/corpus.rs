@@ -90,7 +90,7 @@ fn seeds() -> Vec<(PathBuf, Vec<u8>)> {
 /// See `bodies::handle`. Settings that its bits do not know are left out.
 fn handle_input(vector: &Vector) -> Vec<u8> {
     let bits = [
-        (vector.settings.allow_private, bodies::PRIVATE),
+        (vector.settings.policy.allow_private, bodies::PRIVATE),
         (vector.settings.secondary.is_none(), bodies::ONE_ADDRESS),
         (vector.via == Via::Secondary, bodies::SECONDARY),
         (vector.truncated, bodies::TRUNCATED),

@@ -16,7 +16,7 @@ use std::time::Instant;
 use harness::{DEADLINE, solicitation};
 use miredo_server::report::Ledger;
 use miredo_server::run::{self, Running, stop_pair};
-use miredo_server::server::{Server, Settings};
+use miredo_server::server::{Policy, Server, Settings};
 use miredo_server::verdict::{Counters, Kind, Loss, Reason};
 use miredo_server::wire::address::{ServicePrefix, TeredoAddress};
 use miredo_server::wire::icmp6::{ECHO_REQUEST, Echo};
@@ -78,12 +78,14 @@ fn server() -> Server {
     Server::new(Settings {
         primary: PRIMARY,
         secondary: Some(Ipv4Addr::new(192, 0, 2, 2)),
-        prefix: ServicePrefix::GLOBAL,
-        mtu: 1280,
-        allow_private: false,
         own: Vec::new(),
         broadcasts: Vec::new(),
-        rate_limit: None,
+        policy: Policy {
+            prefix: ServicePrefix::GLOBAL,
+            mtu: 1280,
+            allow_private: false,
+            rate_limit: None,
+        },
     })
 }
 

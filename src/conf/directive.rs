@@ -2,46 +2,57 @@
 
 use std::fmt;
 
-/// A directive of miredo-server.conf(5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Directive {
-    /// The primary address.
-    ServerBindAddress,
-    /// The secondary address, or `none`.
-    ServerBindAddress2,
-    /// The Teredo service prefix.
-    Prefix,
-    /// The MTU that clients are told.
-    InterfaceMtu,
-    /// The facility of syslog(3).
-    SyslogFacility,
-    /// Whether private and loopback addresses pass for global ones.
-    AllowPrivateAddresses,
-    /// How many threads serve.
-    Workers,
-    /// How much one source may send.
-    RateLimit,
-    /// How much may wait in each socket.
-    ReceiveBuffer,
-    /// How echo requests leave for native IPv6.
-    EchoPath,
+/// Defines the directives, a row each: name, default value, most words of a value.
+macro_rules! directives {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $default:expr, $words:literal;)+) => {
+        /// A directive of miredo-server.conf(5).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Directive { $($(#[$doc])* $variant,)+ }
+
+        /// All directives, in the order of the manual page.
+        pub const DIRECTIVES: [Directive; [$($words),+].len()] = [$(Directive::$variant),+];
+
+        impl Directive {
+            /// The name, as the manual page writes it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The value in force when the file gives none; `None` where that depends on something else.
+            pub fn default_value(self) -> Option<&'static str> {
+                match self { $(Self::$variant => $default,)+ }
+            }
+
+            /// How many words its value may have.
+            pub(super) fn words(self) -> usize {
+                match self { $(Self::$variant => $words,)+ }
+            }
+        }
+    };
 }
 
-use Directive::*;
-
-/// All directives, in the order of the manual page.
-pub const DIRECTIVES: [Directive; 10] = [
-    ServerBindAddress,
-    ServerBindAddress2,
-    Prefix,
-    InterfaceMtu,
-    SyslogFacility,
-    AllowPrivateAddresses,
-    Workers,
-    RateLimit,
-    ReceiveBuffer,
-    EchoPath,
-];
+directives! {
+    /// The primary address.
+    ServerBindAddress = "ServerBindAddress", None, 1;
+    /// The secondary address, or `none`.
+    ServerBindAddress2 = "ServerBindAddress2", None, 1;
+    /// The Teredo service prefix.
+    Prefix = "Prefix", Some("2001::"), 1;
+    /// The MTU that clients are told.
+    InterfaceMtu = "InterfaceMTU", Some("1280"), 1;
+    /// The facility of syslog(3).
+    SyslogFacility = "SyslogFacility", Some("daemon"), 1;
+    /// Whether private and loopback addresses pass for global ones.
+    AllowPrivateAddresses = "AllowPrivateAddresses", Some("no"), 1;
+    /// How many threads serve.
+    Workers = "Workers", Some("auto"), 1;
+    /// How much one source may send.
+    RateLimit = "RateLimit", Some("10000 10000"), 2;
+    /// How much may wait in each socket.
+    ReceiveBuffer = "ReceiveBuffer", Some("auto"), 1;
+    /// How echo requests leave for native IPv6.
+    EchoPath = "EchoPath", Some("auto"), 1;
+}
 
 /// Directives of miredo.conf(5): the client's and relay's file, easily taken for this one.
 const CLIENT_DIRECTIVES: [&str; 6] = [
@@ -54,44 +65,6 @@ const CLIENT_DIRECTIVES: [&str; 6] = [
 ];
 
 impl Directive {
-    /// The name, as the manual page writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            ServerBindAddress => "ServerBindAddress",
-            ServerBindAddress2 => "ServerBindAddress2",
-            Prefix => "Prefix",
-            InterfaceMtu => "InterfaceMTU",
-            SyslogFacility => "SyslogFacility",
-            AllowPrivateAddresses => "AllowPrivateAddresses",
-            Workers => "Workers",
-            RateLimit => "RateLimit",
-            ReceiveBuffer => "ReceiveBuffer",
-            EchoPath => "EchoPath",
-        }
-    }
-
-    /// The value in force when the file gives none; `None` where that depends on something else.
-    pub fn default_value(self) -> Option<&'static str> {
-        match self {
-            ServerBindAddress | ServerBindAddress2 => None,
-            Prefix => Some("2001::"),
-            InterfaceMtu => Some("1280"),
-            SyslogFacility => Some("daemon"),
-            AllowPrivateAddresses => Some("no"),
-            Workers => Some("auto"),
-            RateLimit => Some("10000 10000"),
-            ReceiveBuffer | EchoPath => Some("auto"),
-        }
-    }
-
-    /// How many words its value may have.
-    pub(super) fn words(self) -> usize {
-        match self {
-            RateLimit => 2,
-            _ => 1,
-        }
-    }
-
     /// The key under which `config` keeps the value.
     pub(super) fn key(self) -> String {
         self.name().to_ascii_lowercase()
@@ -126,7 +99,7 @@ pub(super) fn advice(unknown: &str) -> Option<String> {
         ));
     }
     let lower = unknown.to_ascii_lowercase();
-    // Longer than any directive and two slips: no need to compare.
+    // Longer than any directive and two mistakes: no need to compare.
     if lower.len() > 24 {
         return None;
     }
@@ -138,7 +111,7 @@ pub(super) fn advice(unknown: &str) -> Option<String> {
                 directive,
             )
         })
-        .filter(|(slips, _)| *slips <= 2)
-        .min_by_key(|(slips, _)| *slips)
+        .filter(|(mistakes, _)| *mistakes <= 2)
+        .min_by_key(|(mistakes, _)| *mistakes)
         .map(|(_, directive)| format!("did you mean {directive}?"))
 }

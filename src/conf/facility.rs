@@ -5,10 +5,12 @@ use std::str::FromStr;
 
 // nix::syslog::Facility lacks authpriv, cron and ftp, which the C server takes.
 use nix::libc;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::value::{Fault, clip};
 
-/// A facility of syslog(3).
+/// A facility of syslog(3). As a message, its name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Facility {
     name: &'static str,
@@ -55,6 +57,20 @@ impl Facility {
     /// The name in syslog.conf(5).
     pub fn name(self) -> &'static str {
         self.name
+    }
+}
+
+impl Serialize for Facility {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Facility {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 

@@ -34,8 +34,8 @@ impl File {
         lines.find_map(|(of, line)| (*of == directive).then_some(line))
     }
 
-    /// Lets a directive be as if the file did not set it.
-    pub(super) fn forget(&mut self, directive: Directive) {
+    /// Removes what the file says of a directive.
+    pub(super) fn remove(&mut self, directive: Directive) {
         self.lines.retain(|(of, _)| *of != directive);
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::directive::Directive;
 use super::value::{Fault, clip};
 
@@ -117,7 +119,8 @@ impl FromStr for Secondary<Host> {
 }
 
 /// The addresses to bind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Addresses {
     /// Where solicitations come first, and the address in every Teredo address that is ours.
     pub primary: Ipv4Addr,

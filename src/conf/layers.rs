@@ -9,7 +9,8 @@ use super::directive::{DIRECTIVES, Directive};
 use super::file::File;
 use super::host::{self, Host, Secondary};
 use super::value::{self, Fault, clip};
-use super::{Config, Overrides, Parsed};
+use super::{Config, Overrides, Parsed, Service};
+use crate::server::Policy;
 use crate::wire::address::ServicePrefix;
 
 /// Where a value of the command line comes from, for `config`.
@@ -19,7 +20,7 @@ pub(super) fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed
     let mut diagnostics = Vec::new();
     let mut file = File::read(path, text, &mut diagnostics);
     if overrides.server_name.is_some() {
-        forget_address(&mut file, &mut diagnostics);
+        ignore_secondary_address(&mut file, &mut diagnostics);
     }
     let config = match merge(&file, overrides) {
         Ok(merged) => Reader {
@@ -46,8 +47,8 @@ pub(super) fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed
     }
 }
 
-/// A server named on the command line has not the secondary address of the one in the file.
-fn forget_address(file: &mut File, diagnostics: &mut Vec<Diagnostic>) {
+/// Removes the secondary address: it belongs to the server of the file, and the command line names another.
+fn ignore_secondary_address(file: &mut File, diagnostics: &mut Vec<Diagnostic>) {
     let directive = Directive::ServerBindAddress2;
     let Some((line, value)) = file
         .line(directive)
@@ -61,7 +62,7 @@ fn forget_address(file: &mut File, diagnostics: &mut Vec<Diagnostic>) {
     let message = format!("{directive} ignored: the command line names another server");
     let at = Some(line.at(&line.name));
     diagnostics.push(file.fault(Severity::Warning, at, message, None));
-    file.forget(directive);
+    file.remove(directive);
 }
 
 /// Lays the command line over the file over the defaults.
@@ -96,46 +97,45 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The configuration; `None` after an error, all of which have been reported by then.
+    /// The configuration. After an error, all of which have been reported by then, it is not for use, and may be `None`.
     fn config(mut self) -> Option<Config> {
         let allow_private = self.value(Directive::AllowPrivateAddresses, yes_or_no);
         let primary = self.value(Directive::ServerBindAddress, str::parse);
-        let secondary = match self.merged.get_string(&Directive::ServerBindAddress2.key()) {
-            Ok(_) => self.value(Directive::ServerBindAddress2, str::parse),
-            Err(_) => Some(Secondary::Next),
+        let secondary = match self.text(Directive::ServerBindAddress2) {
+            Some(_) => self.value(Directive::ServerBindAddress2, str::parse),
+            None => Some(Secondary::Next),
         };
         self.addresses(
             primary.as_ref(),
             secondary.as_ref(),
             allow_private.unwrap_or(true),
         );
-        let prefix = self.prefix();
-        let mtu = self.value(Directive::InterfaceMtu, value::mtu);
-        let facility = self.value(Directive::SyslogFacility, str::parse);
-        let workers = self.value(Directive::Workers, str::parse);
-        let rate_limit = self.value(Directive::RateLimit, value::rate_limit);
-        let receive_buffer = self.value(Directive::ReceiveBuffer, str::parse);
-        let echo_path = self.value(Directive::EchoPath, value::echo_path);
+        let service = Service {
+            policy: Policy {
+                prefix: self.prefix()?,
+                mtu: self.value_or_default(Directive::InterfaceMtu, value::mtu)?,
+                allow_private: allow_private.unwrap_or_default(),
+                rate_limit: self.value_or_default(Directive::RateLimit, value::rate_limit)?,
+            },
+            facility: self.value_or_default(Directive::SyslogFacility, str::parse)?,
+            workers: self.value_or_default(Directive::Workers, str::parse)?,
+            receive_buffer: self.value_or_default(Directive::ReceiveBuffer, str::parse)?,
+            echo_path: self.value_or_default(Directive::EchoPath, value::echo_path)?,
+        };
         Some(Config {
             primary: primary?,
             secondary: secondary?,
-            prefix: prefix?,
-            mtu: mtu?,
-            facility: facility?,
-            allow_private: allow_private?,
-            workers: workers?,
-            rate_limit: rate_limit?,
-            receive_buffer: receive_buffer?,
-            echo_path: echo_path?,
+            service,
         })
     }
 
+    /// The value of a directive; `None` after an error.
     fn value<T>(
         &mut self,
         directive: Directive,
         read: impl Fn(&str) -> Result<T, Fault>,
     ) -> Option<T> {
-        let Ok(text) = self.merged.get_string(&directive.key()) else {
+        let Some(text) = self.text(directive) else {
             let fault = Fault::new(format!("no {directive}")).help(format!(
                 "write \"{directive}\" and this host's address, or give that on the command line"
             ));
@@ -147,8 +147,23 @@ impl Reader<'_> {
             .ok()
     }
 
+    /// The value of a directive that has a default; after an error that default, so that the directives after it are read, too.
+    fn value_or_default<T>(
+        &mut self,
+        directive: Directive,
+        read: impl Fn(&str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        self.value(directive, &read)
+            .or_else(|| read(directive.default_value()?).ok())
+    }
+
+    /// What the layers say of a directive.
+    fn text(&self, directive: Directive) -> Option<String> {
+        self.merged.get_string(&directive.key()).ok()
+    }
+
     fn prefix(&mut self) -> Option<ServicePrefix> {
-        let (prefix, dropped) = self.value(Directive::Prefix, value::prefix)?;
+        let (prefix, dropped) = self.value_or_default(Directive::Prefix, value::prefix)?;
         if dropped {
             let message = format!("bits past the first 32 are ignored: {prefix}");
             self.report(Severity::Warning, Directive::Prefix, Fault::new(message));

@@ -30,6 +30,7 @@ use std::path::Path;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use platform::{EchoPath, OsError};
+use serde::{Deserialize, Serialize};
 
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use directive::{DIRECTIVES, Directive};
@@ -37,8 +38,7 @@ pub use facility::Facility;
 pub use host::{Addresses, Host, Secondary};
 pub use value::{Fault, ReceiveBuffer, Workers};
 
-use crate::limit::RateLimit;
-use crate::wire::address::ServicePrefix;
+use crate::server::Policy;
 
 /// Most bytes of a configuration file; a larger one is another file by mistake.
 pub const MAX_BYTES: u64 = 1 << 20;
@@ -50,21 +50,25 @@ pub struct Config {
     pub primary: Host,
     /// `ServerBindAddress2`.
     pub secondary: Secondary<Host>,
-    /// `Prefix`.
-    pub prefix: ServicePrefix,
-    /// `InterfaceMTU`, in bytes, 1280 or more.
-    pub mtu: u16,
+    /// Everything else.
+    pub service: Service,
+}
+
+/// What the directives say, but for the addresses, which may be names yet. A directive has its field here or, if each datagram is
+/// judged by it, in [`Policy`], and nowhere else: what is read here is what the monitor keeps and what it sends to its worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// What each datagram is judged by.
+    pub policy: Policy,
     /// `SyslogFacility`.
     pub facility: Facility,
-    /// `AllowPrivateAddresses`, or a run with `--local`.
-    pub allow_private: bool,
     /// `Workers`.
     pub workers: Workers,
-    /// `RateLimit`; `None` is no limit.
-    pub rate_limit: Option<RateLimit>,
     /// `ReceiveBuffer`.
     pub receive_buffer: ReceiveBuffer,
     /// `EchoPath`.
+    #[serde(with = "value::SerdeEchoPath")]
     pub echo_path: EchoPath,
 }
 
@@ -77,7 +81,11 @@ impl Config {
     pub fn resolve(&self) -> Result<Addresses, Fault> {
         let primary = self.primary.resolve()?;
         let secondary = self.secondary.try_map(Host::resolve)?;
-        let faults = host::faults(Some(primary), Some(secondary), self.allow_private);
+        let faults = host::faults(
+            Some(primary),
+            Some(secondary),
+            self.service.policy.allow_private,
+        );
         if let Some((directive, fault)) = faults.into_iter().next() {
             let message = format!("{directive}: {}", fault.message);
             return Err(Fault { message, ..fault });

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use platform::EchoPath;
+use serde::{Deserialize, Serialize};
 
 use super::directive::Directive;
 use crate::limit::RateLimit;
@@ -77,7 +78,7 @@ pub(super) fn prefix(text: &str) -> Result<(ServicePrefix, bool), Fault> {
 }
 
 /// How many threads serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Workers {
     /// As many as suit the machine, up to [`Workers::MOST`].
     Auto,
@@ -111,7 +112,7 @@ impl FromStr for Workers {
 }
 
 /// How much may wait in each socket until a thread reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReceiveBuffer {
     /// Much, or as much as the system grants.
     Auto,
@@ -168,6 +169,14 @@ pub(super) fn rate_limit(text: &str) -> Result<Option<RateLimit>, Fault> {
             packets_per_second,
             burst,
         }))
+}
+
+/// [`EchoPath`] for serde, which the platform crate does without.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "EchoPath")]
+pub(super) enum SerdeEchoPath {
+    Native,
+    Tunnel,
 }
 
 /// Reads how echo requests leave for native IPv6.

@@ -218,7 +218,7 @@ pub fn target(options: &Options, plan: &Plan) -> Target {
     if options.stays() {
         Target::Stderr
     } else {
-        Target::Syslog(plan.facility)
+        Target::Syslog(plan.service.facility)
     }
 }
 

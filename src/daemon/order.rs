@@ -80,12 +80,16 @@ impl Order {
             control: -1,
             udp: Vec::new(),
             raw: None,
-            primary: plan.primary,
-            secondary: plan.secondary,
-            prefix: plan.prefix.client_prefix(Ipv4Addr::UNSPECIFIED),
-            mtu: plan.mtu,
-            allow_private: plan.allow_private,
-            rate_limit: plan.rate_limit,
+            primary: plan.addresses.primary,
+            secondary: plan.addresses.secondary,
+            prefix: plan
+                .service
+                .policy
+                .prefix
+                .client_prefix(Ipv4Addr::UNSPECIFIED),
+            mtu: plan.service.policy.mtu,
+            allow_private: plan.service.policy.allow_private,
+            rate_limit: plan.service.policy.rate_limit,
             owner,
             root,
             log,

@@ -6,38 +6,23 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use log::warn;
-use platform::EchoPath;
+use serde::{Deserialize, Serialize};
 
 use super::Fault;
 use crate::cli::Options;
-use crate::conf::{Addresses, Config, Diagnostic, Facility, ReceiveBuffer, Secondary, Workers};
-use crate::limit::RateLimit;
+use crate::conf::{Addresses, Config, Diagnostic, Secondary, Service, Workers};
 use crate::wire::TEREDO_PORT;
-use crate::wire::address::ServicePrefix;
 
 /// Everything that is decided before the first socket is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Primary address.
-    pub primary: Ipv4Addr,
-    /// Secondary address, unless in one-address mode.
-    pub secondary: Option<Ipv4Addr>,
-    /// Teredo service prefix.
-    pub prefix: ServicePrefix,
-    /// Link MTU to advertise, in bytes.
-    pub mtu: u16,
-    /// Serve private and loopback addresses too.
-    pub allow_private: bool,
-    /// Limit of one source.
-    pub rate_limit: Option<RateLimit>,
+    /// The addresses to bind.
+    pub addresses: Addresses,
+    /// What the directives say beside.
+    pub service: Service,
     /// Threads of the worker, each with sockets of its own.
-    pub workers: NonZeroUsize,
-    /// How much may wait in each socket.
-    pub receive_buffer: ReceiveBuffer,
-    /// Where a detached daemon logs.
-    pub facility: Facility,
-    /// How echo requests leave for native IPv6.
-    pub echo_path: EchoPath,
+    pub threads: NonZeroUsize,
     /// For trying Teredo on one machine: no way out to native IPv6.
     pub local: bool,
 }
@@ -53,19 +38,15 @@ impl Plan {
             .resolve()
             .map_err(|fault| Fault::new(fault.to_string()))?;
         Ok(Self {
-            primary: addresses.primary,
-            secondary: secondary(options, &config, addresses),
-            prefix: config.prefix,
-            mtu: config.mtu,
-            allow_private: config.allow_private,
-            rate_limit: config.rate_limit,
-            workers: threads(
-                config.workers,
+            addresses: Addresses {
+                secondary: secondary(options, &config, addresses),
+                ..addresses
+            },
+            threads: threads(
+                config.service.workers,
                 available_parallelism().unwrap_or(NonZeroUsize::MIN),
             ),
-            receive_buffer: config.receive_buffer,
-            facility: config.facility,
-            echo_path: config.echo_path,
+            service: config.service,
             local: options.local,
         })
     }
@@ -73,12 +54,14 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.primary)?;
-        match self.secondary {
+        let Addresses { primary, secondary } = self.addresses;
+        write!(f, "{primary}")?;
+        match secondary {
             Some(secondary) => write!(f, " and {secondary}")?,
             None => f.write_str(" in one-address mode")?,
         }
-        write!(f, ", UDP port {TEREDO_PORT}, prefix {}", self.prefix)
+        let prefix = self.service.policy.prefix;
+        write!(f, ", UDP port {TEREDO_PORT}, prefix {prefix}")
     }
 }
 

@@ -35,10 +35,10 @@ impl Sockets {
         if plan.local {
             return Ok(None);
         }
-        if let Err(missing) = Raw::check(plan.echo_path) {
+        if let Err(missing) = Raw::check(plan.service.echo_path) {
             warn!("{missing}");
         }
-        Raw::open(plan.echo_path)
+        Raw::open(plan.service.echo_path)
             .map(Some)
             .map_err(|error| match error.kind() {
                 ErrorKind::PermissionDenied => Fault::new(format!(
@@ -53,15 +53,16 @@ impl Sockets {
     /// # Errors
     /// Those of the system, naming the address.
     pub fn open(plan: &Plan, raw: Option<OwnedFd>) -> Result<Self, Fault> {
-        let primary = open(plan.primary, plan)?;
+        let primary = open(plan.addresses.primary, plan)?;
         let secondary = plan
+            .addresses
             .secondary
             .map(|address| open(address, plan))
             .transpose()?;
         Ok(Self {
             primary,
             secondary,
-            echo_path: plan.echo_path,
+            echo_path: plan.service.echo_path,
             raw,
         })
     }
@@ -72,12 +73,13 @@ impl Sockets {
     /// # Errors
     /// As of [`Sockets::open`].
     pub fn adapt(&self, plan: &Plan) -> Result<Self, Fault> {
-        let primary = self.endpoint(plan.primary, plan)?;
+        let primary = self.endpoint(plan.addresses.primary, plan)?;
         let secondary = plan
+            .addresses
             .secondary
             .map(|address| self.endpoint(address, plan))
             .transpose()?;
-        let raw = if plan.echo_path == self.echo_path {
+        let raw = if plan.service.echo_path == self.echo_path {
             let raw = self.raw.as_ref().map(OwnedFd::try_clone).transpose();
             raw.map_err(|error| OsError::new("dup", "raw IPv6", error))?
         } else {
@@ -86,7 +88,7 @@ impl Sockets {
         Ok(Self {
             primary,
             secondary,
-            echo_path: plan.echo_path,
+            echo_path: plan.service.echo_path,
             raw,
         })
     }
@@ -103,7 +105,7 @@ impl Sockets {
     /// Lets each socket hold what the plan says, or what the system grants of it. Apart from [`Sockets::adapt`], because it
     /// changes the sockets that stay, which a plan that comes to nothing must not.
     pub fn give_room(&self, plan: &Plan) {
-        let (wanted, asked_for) = match plan.receive_buffer {
+        let (wanted, asked_for) = match plan.service.receive_buffer {
             ReceiveBuffer::Auto => (RECEIVE_BUFFER, false),
             ReceiveBuffer::Bytes(bytes) => (bytes, true),
         };
@@ -127,7 +129,7 @@ impl Sockets {
             .into_iter()
             .flatten();
         let endpoint = match held.find(|endpoint| *endpoint.address().ip() == address) {
-            Some(endpoint) => endpoint.resized(plan.workers)?,
+            Some(endpoint) => endpoint.resized(plan.threads)?,
             None => open(address, plan)?,
         };
         Ok(endpoint)
@@ -137,6 +139,6 @@ impl Sockets {
 fn open(address: Ipv4Addr, plan: &Plan) -> Result<Endpoint, Fault> {
     Ok(Endpoint::open(
         SocketAddrV4::new(address, TEREDO_PORT),
-        plan.workers,
+        plan.threads,
     )?)
 }

@@ -20,7 +20,7 @@ use super::signals;
 use crate::logging;
 use crate::report::Ledger;
 use crate::run::{self, Running};
-use crate::server::{Server, Settings};
+use crate::server::{Policy, Server, Settings};
 use crate::verdict::Counters;
 use crate::wire::address::ServicePrefix;
 
@@ -222,12 +222,14 @@ fn settings(order: &Order, host: &HostAddresses) -> Settings {
     Settings {
         primary: order.primary,
         secondary: order.secondary,
-        prefix: ServicePrefix::of(order.prefix),
-        mtu: order.mtu,
-        allow_private: order.allow_private,
         own: host.own.clone(),
         broadcasts: host.broadcasts.clone(),
-        rate_limit: order.rate_limit,
+        policy: Policy {
+            prefix: ServicePrefix::of(order.prefix),
+            mtu: order.mtu,
+            allow_private: order.allow_private,
+            rate_limit: order.rate_limit,
+        },
     }
 }
 
@@ -261,9 +263,9 @@ impl FromStr for Word {
             "ready" => Ok(Self::Ready),
             "failed" => Ok(Self::Failed(rest.to_owned())),
             "counted" => {
-                Counters::from_numbers(rest.split(' ').map_while(|number| number.parse().ok()))
+                let numbers = rest.split(' ').map_while(|number| number.parse().ok());
+                Counters::try_from(numbers.collect::<Vec<u64>>())
                     .map(|counters| Self::Counted(Box::new(counters)))
-                    .ok_or_else(|| format!("not counters: {rest}"))
             }
             _ => Err(format!("not a worker's word: {line}")),
         }

@@ -3,10 +3,15 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Kind, Loss, Reason, Verdict};
 
 /// How often each kind was to be sent, each reason dropped, and a packet was lost on its way out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// As a message, the numbers in this order, for the same program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<u64>", try_from = "Vec<u64>")]
 pub struct Counters {
     sent: [u64; Kind::ALL.len()],
     dropped: [u64; Reason::ALL.len()],
@@ -65,18 +70,9 @@ impl Counters {
         Detailed(self)
     }
 
-    /// All of it as numbers, for [`Counters::from_numbers`] of the same program.
+    /// All of it as numbers.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
         self.sent.into_iter().chain(self.dropped).chain(self.lost)
-    }
-
-    /// The counters that gave these numbers; nothing if there are too few or too many.
-    pub fn from_numbers(mut numbers: impl Iterator<Item = u64>) -> Option<Self> {
-        let mut counters = Self::new();
-        for count in counters.all_mut() {
-            *count = numbers.next()?;
-        }
-        numbers.next().is_none().then_some(counters)
     }
 
     /// Each kind with how often it was sent.
@@ -99,6 +95,29 @@ impl Counters {
             .iter_mut()
             .chain(&mut self.dropped)
             .chain(&mut self.lost)
+    }
+}
+
+impl From<Counters> for Vec<u64> {
+    fn from(counters: Counters) -> Self {
+        counters.numbers().collect()
+    }
+}
+
+impl TryFrom<Vec<u64>> for Counters {
+    type Error = String;
+
+    /// The counters that gave these numbers.
+    fn try_from(numbers: Vec<u64>) -> Result<Self, String> {
+        let mut counters = Self::new();
+        let expected = counters.numbers().count();
+        if numbers.len() != expected {
+            return Err(format!("{} counters, not {expected}", numbers.len()));
+        }
+        for (count, number) in counters.all_mut().zip(numbers) {
+            *count = number;
+        }
+        Ok(counters)
     }
 }
 
@@ -212,12 +231,12 @@ mod tests {
         let mut counters = Counters::new();
         counters.lose(Loss::Undeliverable, 7);
         counters.record(&Verdict::Drop(Reason::Scope));
-        assert_eq!(
-            Counters::from_numbers(counters.numbers()),
-            Some(counters.clone())
-        );
-        assert_eq!(Counters::from_numbers(counters.numbers().skip(1)), None);
-        assert_eq!(Counters::from_numbers(counters.numbers().chain([0])), None);
+        let numbers = Vec::from(counters.clone());
+        assert_eq!(Counters::try_from(numbers.clone()), Ok(counters.clone()));
+        let few = numbers.iter().copied().skip(1).collect::<Vec<_>>();
+        assert!(Counters::try_from(few).is_err());
+        let many = numbers.into_iter().chain([0]).collect::<Vec<_>>();
+        assert!(Counters::try_from(many).is_err());
         assert_eq!(
             counters.to_string(),
             "0 datagrams answered or forwarded, 1 dropped, 7 lost"

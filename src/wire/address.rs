@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
+use serde::{Deserialize, Serialize};
+
 use super::TEREDO_PORT;
 
 /// The cone bit in the flags of a Teredo address (RFC 4380 section 4; no longer set by clients since RFC 5991 section 3).
@@ -12,7 +14,7 @@ pub const CONE: u16 = 0x8000;
 pub const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 
 /// The first 32 bits of every Teredo address of one service (RFC 4380 section 2.5).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ServicePrefix(u32);
 
 impl ServicePrefix {

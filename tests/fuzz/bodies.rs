@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use miredo_server::conf::{self, Diagnostic, Overrides, Severity};
-use miredo_server::server::{Arrival, Server, Settings};
+use miredo_server::server::{Arrival, Policy, Server, Settings};
 use miredo_server::wire::address::ServicePrefix;
 use miredo_server::wire::discovery::{RouterAdvertisement, RouterSolicitation};
 use miredo_server::wire::encapsulation::Datagram;
@@ -66,15 +66,17 @@ pub(crate) fn settings(bits: u8) -> Settings {
     Settings {
         primary: Ipv4Addr::new(192, 0, 2, 1),
         secondary: (bits & ONE_ADDRESS == 0).then_some(Ipv4Addr::new(192, 0, 2, 2)),
-        prefix: ServicePrefix::GLOBAL,
-        mtu: 1280,
-        allow_private: bits & PRIVATE != 0,
         own: vec![Ipv4Addr::new(198, 51, 100, 99), Ipv4Addr::LOCALHOST],
         broadcasts: vec![
             Ipv4Addr::new(203, 0, 113, 255),
             Ipv4Addr::new(198, 51, 100, 255),
         ],
-        rate_limit: None,
+        policy: Policy {
+            prefix: ServicePrefix::GLOBAL,
+            mtu: 1280,
+            allow_private: bits & PRIVATE != 0,
+            rate_limit: None,
+        },
     }
 }
 

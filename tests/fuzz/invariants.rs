@@ -37,7 +37,10 @@ pub(crate) fn check(
             assert_eq!(reply.kind, Kind::NativeEcho);
             assert!(is_global(destination), "{destination} is not global");
             assert!(hop_limit > 0);
-            assert_eq!(source.to_bits() >> 96, u128::from(settings.prefix.bits()));
+            assert_eq!(
+                source.to_bits() >> 96,
+                u128::from(settings.policy.prefix.bits())
+            );
             assert_eq!(source.to_bits() & MAPPED, mapped_bits(arrival.from));
             assert!(matches!(sent.first(), Some(128 | 129)));
             assert!(contains(arrival.bytes, sent));
@@ -101,7 +104,7 @@ fn may_be_a_peer(settings: &Settings, peer: SocketAddrV4) -> bool {
         || settings.secondary == Some(address)
         || settings.own.contains(&address);
     let is_refused = is_in(&NEVER)
-        || (is_in(&PRIVATE) && !settings.allow_private)
+        || (is_in(&PRIVATE) && !settings.policy.allow_private)
         || settings.broadcasts.contains(&address)
         || (is_own && peer.port() == 3544);
     peer.port() != 0 && !is_refused

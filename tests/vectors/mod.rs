@@ -20,7 +20,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use miredo_server::limit::RateLimit;
-use miredo_server::server::{Arrival, Server, Settings};
+use miredo_server::server::{Arrival, Policy, Server, Settings};
 use miredo_server::verdict::{Kind, Reason, Route, Verdict};
 use miredo_server::wire::address::ServicePrefix;
 use platform::{REPLY_MAX, Via};
@@ -133,12 +133,14 @@ impl Draft {
             settings: Settings {
                 primary: Ipv4Addr::new(192, 0, 2, 1),
                 secondary: Some(Ipv4Addr::new(192, 0, 2, 2)),
-                prefix: ServicePrefix::GLOBAL,
-                mtu: 1280,
-                allow_private: false,
                 own: Vec::new(),
                 broadcasts: Vec::new(),
-                rate_limit: None,
+                policy: Policy {
+                    prefix: ServicePrefix::GLOBAL,
+                    mtu: 1280,
+                    allow_private: false,
+                    rate_limit: None,
+                },
             },
             from: SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 9), 40000),
             via: Via::Primary,
@@ -158,14 +160,14 @@ impl Draft {
             "primary" => settings.primary = parse(value)?,
             "secondary" if value == "none" => settings.secondary = None,
             "secondary" => settings.secondary = Some(parse(value)?),
-            "prefix" => settings.prefix = ServicePrefix::of(parse(value)?),
-            "mtu" => settings.mtu = parse(value)?,
-            "private" => settings.allow_private = yes_or_no(value)?,
+            "prefix" => settings.policy.prefix = ServicePrefix::of(parse(value)?),
+            "mtu" => settings.policy.mtu = parse(value)?,
+            "private" => settings.policy.allow_private = yes_or_no(value)?,
             "own" => settings.own.push(parse(value)?),
             "broadcast" => settings.broadcasts.push(parse(value)?),
             "limit" => {
                 let [packets_per_second, burst] = words(value)?;
-                settings.rate_limit = Some(RateLimit {
+                settings.policy.rate_limit = Some(RateLimit {
                     packets_per_second: parse(packets_per_second)?,
                     burst: parse(burst)?,
                 });

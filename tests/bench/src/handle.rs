@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use miredo_server::limit::RateLimit;
-use miredo_server::server::{Arrival, Server, Settings};
+use miredo_server::server::{Arrival, Policy, Server, Settings};
 use miredo_server::verdict::Verdict;
 use miredo_server::wire::address::{ServicePrefix, TeredoAddress, server_link_local};
 use miredo_server::wire::icmp6::{ECHO_REQUEST, Echo};
@@ -105,12 +105,14 @@ fn server(rate_limit: Option<RateLimit>) -> Server {
     Server::new(Settings {
         primary: PRIMARY,
         secondary: Some(Ipv4Addr::new(192, 0, 2, 2)),
-        prefix: ServicePrefix::GLOBAL,
-        mtu: 1280,
-        allow_private: false,
         own: vec![Ipv4Addr::LOCALHOST],
         broadcasts: vec![Ipv4Addr::new(192, 0, 2, 255)],
-        rate_limit,
+        policy: Policy {
+            prefix: ServicePrefix::GLOBAL,
+            mtu: 1280,
+            allow_private: false,
+            rate_limit,
+        },
     })
 }
 
