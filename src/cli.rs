@@ -1,4 +1,4 @@
-//! The options of miredo-server(8); those of teredo-probe(8) in [`probe`].
+//! The options of miredo-server(8); those of teredo-probe(8) in [`probe`], those of a worker in [`worker`].
 //!
 //! A port sets its own paths and user when it builds, by these environment variables:
 //!
@@ -18,6 +18,7 @@ use platform::EMPTY_DIR;
 use crate::conf::{self, Host, Overrides, Parsed};
 
 pub mod probe;
+pub mod worker;
 
 /// The configuration file, unless the command line names one.
 pub const CONFIG_FILE: &str = match option_env!("MIREDO_CONFIG_FILE") {

@@ -13,6 +13,7 @@
 //! | [`report`] | what a loop counts, and tells the log |
 //! | [`cli`] | the options of miredo-server(8) |
 //! | [`conf`] | miredo-server.conf(5): lines, directives, checked configuration |
+//! | `escape` | text from elsewhere, for a terminal or a log |
 //! | [`logging`] | stderr or syslog(3) |
 //! | [`daemon`] | monitor and worker, signals, process-id file |
 //!
@@ -23,6 +24,7 @@
 pub mod cli;
 pub mod conf;
 pub mod daemon;
+mod escape;
 pub mod limit;
 pub mod logging;
 pub mod report;

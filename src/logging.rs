@@ -1,8 +1,6 @@
 //! Where log lines go: to stderr for a person or a supervisor, to syslog(3) for a daemon.
 
-use std::fmt;
 use std::io::Write;
-use std::str::FromStr;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::sys::stat::fstat;
@@ -92,29 +90,5 @@ fn severity(level: Level) -> Severity {
         Level::Warn => Severity::LOG_WARNING,
         Level::Info => Severity::LOG_INFO,
         Level::Debug | Level::Trace => Severity::LOG_DEBUG,
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stderr => f.write_str("stderr"),
-            Self::Syslog(facility) => write!(f, "syslog:{}", facility.name()),
-        }
-    }
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("syslog:") {
-            Some(name) => name
-                .parse()
-                .map(Self::Syslog)
-                .map_err(|fault: conf::Fault| fault.message),
-            None if text == "stderr" => Ok(Self::Stderr),
-            None => Err("neither stderr nor syslog:FACILITY".to_owned()),
-        }
     }
 }

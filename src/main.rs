@@ -7,10 +7,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use log::{error, info, warn};
-use miredo_server::cli::Options;
+use miredo_server::cli::{self, Options};
 use miredo_server::daemon::child::Program;
 use miredo_server::daemon::monitor::{self, Monitor, Setting};
-use miredo_server::daemon::order::Order;
 use miredo_server::daemon::pidfile::PidFile;
 use miredo_server::daemon::plan::Plan;
 use miredo_server::daemon::signals::Signals;
@@ -20,8 +19,8 @@ use miredo_server::logging::{self, Target};
 use platform::Access;
 
 fn main() -> ExitCode {
-    if let Some(order) = Order::from_arguments(std::env::args_os()) {
-        return worker::main(order);
+    if let Some(arguments) = cli::worker::Arguments::of_worker(std::env::args_os()) {
+        return worker::main(&arguments);
     }
     let options = Options::parse();
     match serve(options) {

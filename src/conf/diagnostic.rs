@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::escape::{Escaped, cell};
+
 /// Most characters of a source line that are shown; a longer one is cut around the fault.
 const SHOWN: usize = 72;
 
@@ -114,24 +116,5 @@ impl fmt::Display for Position {
         let indent = wide(&mut shown().take(skipped)).saturating_add(left.len());
         let carets = wide(&mut shown().skip(skipped).take(self.width)).max(1);
         write!(f, "    {:indent$}{:^<carets$}", "", "")
-    }
-}
-
-/// Text that cannot disturb a terminal or a log.
-pub(super) struct Escaped<'a>(pub(super) &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| f.write_str(&cell(c)))
-    }
-}
-
-/// How one character is shown: a tab as one space, so that carets stay beneath what they mean,
-/// and everything that is not plainly visible as an escape.
-fn cell(c: char) -> String {
-    match c {
-        '\t' => " ".to_owned(),
-        ' '..='~' => c.to_string(),
-        _ => c.escape_debug().to_string(),
     }
 }

@@ -1,40 +1,33 @@
 //! A worker as the monitor sees it: started, ready, stopped.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use platform::OsError;
 
 use super::Fault;
-use super::order::{Order, PairNumbers};
+use super::messages::{FromWorker, Order, PairNumbers, TIMEOUT, ToWorker, WorkerChannel};
 use super::sockets::Sockets;
-use super::worker::Word;
+use crate::cli::worker::Arguments;
+use crate::escape::Escaped;
 use crate::logging::Target;
 use crate::verdict::Counters;
 
-/// How long a worker may take to say that it serves, or to end once told.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long it may take from the last word to the end.
-const GRACE: Duration = Duration::from_millis(500);
-
-/// In bytes: thrice the counters with twenty digits each.
-const LONGEST_WORD: u64 = 4096;
+/// How long a worker may take from its last message to its end.
+const EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Passed on to a worker that logs to stderr; everything else of the environment is not.
 const KEPT_ENVIRONMENT: [&str; 3] = ["RUST_LOG", "RUST_BACKTRACE", "JOURNAL_STREAM"];
 
-/// A worker that serves. Its descriptor is readable when it has died.
+/// A worker that serves. Its descriptor is readable when it may have died: see [`Child::has_died`].
 #[derive(Debug)]
 pub struct Child {
     process: std::process::Child,
-    words: UnixStream,
+    channel: WorkerChannel,
     started: Instant,
 }
 
@@ -67,8 +60,10 @@ impl Child {
     pub fn start(program: &Program, mut order: Order, sockets: &Sockets) -> Result<Self, Fault> {
         let (ours, theirs) =
             UnixStream::pair().map_err(|error| OsError::new("socketpair", "", error))?;
+        let channel =
+            WorkerChannel::new(ours).map_err(|error| OsError::new("ioctl", "FIONBIO", error))?;
         let mut passed = Passed::default();
-        order.control = passed.keep(&theirs)?;
+        let control = passed.keep(&theirs)?;
         for (primary, secondary) in sockets.pairs() {
             let primary = passed.keep(primary)?;
             let secondary = secondary.map(|socket| passed.keep(socket)).transpose()?;
@@ -79,17 +74,17 @@ impl Child {
             .as_ref()
             .map(|raw| passed.keep(raw))
             .transpose()?;
-        let process = command(program, &order)
+        let process = command(program, control, order.log)
             .spawn()
             .map_err(|error| OsError::new("execute", program.0.display(), error))?;
         // The worker's death must be seen as the end of the stream: no copy of its end stays here.
         drop((passed, theirs));
         let child = Self {
             process,
-            words: ours,
+            channel,
             started: Instant::now(),
         };
-        child.until_ready()
+        child.until_ready(order)
     }
 
     /// How long it has served.
@@ -97,28 +92,34 @@ impl Child {
         self.started.elapsed()
     }
 
+    /// Whether it has died. Without waiting, and only then: a message of which a part came is no death.
+    pub fn has_died(&mut self) -> bool {
+        loop {
+            match self.channel.try_receive() {
+                // It came too late for whoever asked.
+                Ok(Some(FromWorker::Counted(_))) => {}
+                Err(error) => return error.kind() != ErrorKind::WouldBlock,
+                // The end of the stream, or the last words before it.
+                Ok(_) => return true,
+            }
+        }
+    }
+
     /// What it has counted so far; nothing if it does not say.
     pub fn counters(&mut self) -> Option<Counters> {
-        self.words.write_all(&[0]).ok()?;
-        match self.word() {
-            Ok(Some(Word::Counted(counters))) => Some(*counters),
-            _ => None,
-        }
+        self.channel.send(&ToWorker::Count, TIMEOUT).ok()?;
+        self.counted()
     }
 
     /// Tells it to stop, waits until it has, and returns what it counted.
     pub fn stop(mut self) -> Counters {
-        // It may be dead already, which is as good.
-        let _ = self.words.shutdown(Shutdown::Write);
-        let counters = match self.word() {
-            Ok(Some(Word::Counted(counters))) => *counters,
-            _ => Counters::default(),
-        };
+        self.channel.finish();
+        let counters = self.counted().unwrap_or_default();
         self.reap();
         counters
     }
 
-    /// How a worker ended whose descriptor became readable without having been told to stop.
+    /// How a worker ended that has died.
     pub fn end(mut self) -> String {
         match self.reap() {
             Some(status) => status.to_string(),
@@ -126,46 +127,55 @@ impl Child {
         }
     }
 
-    fn until_ready(mut self) -> Result<Self, Fault> {
-        match self.word() {
-            Ok(Some(Word::Ready)) => Ok(self),
-            Ok(Some(Word::Failed(words))) => {
+    fn counted(&mut self) -> Option<Counters> {
+        match self.channel.receive(Some(TIMEOUT)) {
+            Ok(Some(FromWorker::Counted(counters))) => Some(*counters),
+            _ => None,
+        }
+    }
+
+    /// Tells it what to do and waits until it serves.
+    fn until_ready(mut self, order: Order) -> Result<Self, Fault> {
+        let order = ToWorker::Order(Box::new(order));
+        match self.channel.send(&order, TIMEOUT) {
+            // One that has ended may have said why.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                return Err(self.silent("take its order", &error));
+            }
+            _ => {}
+        }
+        match self.channel.receive(Some(TIMEOUT)) {
+            Ok(Some(FromWorker::Ready)) => Ok(self),
+            Ok(Some(FromWorker::Failed(words))) => {
                 self.reap();
-                Err(Fault::new(words))
+                Err(Fault::new(Escaped(&words).to_string()))
             }
             Ok(_) => Err(Fault::new(format!(
                 "the worker ended before it served: {}",
                 self.end()
             ))),
-            Err(error) => {
-                let _ = self.process.kill();
-                Err(Fault::new(format!(
-                    "the worker does not say that it serves: {error}; {}",
-                    self.end()
-                )))
-            }
+            Err(error) => Err(self.silent("say that it serves", &error)),
         }
     }
 
-    /// The next thing it says; nothing at the end of the stream.
-    fn word(&self) -> Result<Option<Word>, String> {
-        let mut line = String::new();
-        // A worker that was taken over must not fill the monitor's memory, nor hold it up with an octet now and then.
-        let words = Hasty::new(&self.words, PATIENCE).take(LONGEST_WORD);
-        match BufReader::new(words).read_line(&mut line) {
-            Ok(0) => Ok(None),
-            Ok(_) => line.trim_end().parse().map(Some),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                Err(format!("no answer in {} seconds", PATIENCE.as_secs()))
-            }
-            Err(error) => Err(error.to_string()),
-        }
+    /// Ends a worker that does not do what it should.
+    fn silent(mut self, what: &str, error: &io::Error) -> Fault {
+        let why = match error.kind() {
+            ErrorKind::TimedOut => format!("no answer in {} seconds", TIMEOUT.as_secs()),
+            _ => error.to_string(),
+        };
+        let _ = self.process.kill();
+        Fault::new(format!(
+            "the worker does not {what}: {}; {}",
+            Escaped(&why),
+            self.end()
+        ))
     }
 
     /// Waits for its end, for a moment, then brings it about: a worker that was taken over could close the stream and
     /// live on. No system call waits for a child with a limit on all systems.
     fn reap(&mut self) -> Option<ExitStatus> {
-        for _ in 0..GRACE.as_millis() {
+        for _ in 0..EXIT_TIMEOUT.as_millis() {
             if let Ok(Some(status)) = self.process.try_wait() {
                 return Some(status);
             }
@@ -179,42 +189,7 @@ impl Child {
 
 impl AsFd for Child {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.words.as_fd()
-    }
-}
-
-/// Reads from a stream, but not after the deadline, however often something came before it.
-struct Hasty<'a> {
-    stream: &'a UnixStream,
-    deadline: Option<Instant>,
-}
-
-impl<'a> Hasty<'a> {
-    fn new(stream: &'a UnixStream, patience: Duration) -> Self {
-        let deadline = Instant::now().checked_add(patience);
-        Self { stream, deadline }
-    }
-}
-
-/// With poll(2): XNU sets no timeout of a socket whose other end is closed (`sosetoptlock`, bsd/kern/uipc_socket.c, EINVAL), though
-/// what that end has said is still to be read.
-impl Read for Hasty<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self
-            .deadline
-            .and_then(|deadline| deadline.checked_duration_since(Instant::now()))
-            .filter(|left| !left.is_zero())
-            .ok_or(ErrorKind::WouldBlock)?;
-        // Rounded up, or a rest below a millisecond would be none.
-        let left = PollTimeout::try_from(left.saturating_add(Duration::from_millis(1)))
-            .unwrap_or(PollTimeout::MAX);
-        match poll(
-            &mut [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)],
-            left,
-        )? {
-            0 => Err(ErrorKind::WouldBlock.into()),
-            _ => self.stream.read(buffer),
-        }
+        self.channel.as_fd()
     }
 }
 
@@ -241,13 +216,13 @@ fn in_search_path(name: &Path) -> Option<PathBuf> {
     files.find(|file| file.is_file())?.canonicalize().ok()
 }
 
-fn command(program: &Program, order: &Order) -> Command {
+fn command(program: &Program, control: RawFd, log: Target) -> Command {
     let mut command = Command::new(&program.0);
     command
-        .args(order.to_arguments())
+        .args(Arguments::to_worker(control))
         .stdin(Stdio::null())
         .env_clear();
-    match order.log {
+    match log {
         Target::Stderr => {
             let kept = KEPT_ENVIRONMENT.map(|name| Some((name, std::env::var_os(name)?)));
             command.envs(kept.into_iter().flatten());
@@ -265,34 +240,6 @@ fn command(program: &Program, order: &Order) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_word_that_comes_octet_by_octet_has_one_deadline() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut hasty = Hasty::new(&ours, PATIENCE);
-        theirs.write_all(b"re").unwrap();
-        assert_eq!(hasty.read(&mut [0]).unwrap(), 1);
-        hasty.deadline = Some(Instant::now());
-        // Though there is something to read.
-        let late = hasty.read(&mut [0]).unwrap_err();
-        assert_eq!(late.kind(), ErrorKind::WouldBlock);
-        // And when there is not.
-        let mut hasty = Hasty::new(&ours, Duration::from_millis(1));
-        hasty.read_exact(&mut [0]).unwrap();
-        let silent = hasty.read(&mut [0]).unwrap_err();
-        assert_eq!(silent.kind(), ErrorKind::WouldBlock);
-    }
-
-    #[test]
-    fn the_last_word_of_a_closed_stream_is_heard() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        ours.shutdown(Shutdown::Write).unwrap();
-        theirs.write_all(b"counted").unwrap();
-        drop(theirs);
-        let mut word = String::new();
-        let read = Hasty::new(&ours, PATIENCE).read_to_string(&mut word);
-        assert_eq!((read.unwrap(), word.as_str()), (7, "counted"));
-    }
 
     #[test]
     fn a_bare_name_is_looked_up_and_a_path_is_not() {

@@ -7,19 +7,23 @@
 //! | [`pidfile`] | the locked process-id file |
 //! | [`signals`] | signals as a descriptor to wait on |
 //! | [`sockets`] | what the monitor opens and every worker inherits |
-//! | [`order`] | the worker's command line: what the monitor tells it |
+//! | [`channel`] | messages over a stream socket: framing, bounds, time limits |
+//! | [`messages`] | what the monitor and a worker tell each other |
 //! | [`child`] | a worker as the monitor sees it: started, ready, stopped |
 //! | [`monitor`] | reload, replacement, stop |
 //! | [`worker`] | a worker as it sees itself: opened, confined, serving |
+//! | `poll` | poll(2) with a point in time |
 
 use std::fmt;
 
+pub mod channel;
 pub mod child;
 pub mod identity;
+pub mod messages;
 pub mod monitor;
-pub mod order;
 pub mod pidfile;
 pub mod plan;
+mod poll;
 pub mod signals;
 pub mod sockets;
 pub mod worker;

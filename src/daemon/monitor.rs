@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 
 use super::Fault;
 use super::child::{Child, Program};
 use super::identity::Owner;
-use super::order::Order;
+use super::messages::{Order, VERSION};
 use super::plan::Plan;
+use super::poll::poll_until;
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
 use crate::cli::Options;
@@ -111,14 +112,18 @@ impl Monitor {
             if let Some(request) = self.signals.take() {
                 return Ok(Event::Asked(request));
             }
-            let ready = match &self.worker {
-                Tenure::Serving(child) => wait(&[self.signals.as_fd(), child.as_fd()], None)?,
-                Tenure::Vacant(due) => wait(&[self.signals.as_fd()], Some(*due))?,
-            };
-            match (ready, &self.worker) {
-                (Ready::Descriptor(1), Tenure::Serving(_)) => return Ok(Event::WorkerDied),
-                (Ready::TimeOut, Tenure::Vacant(_)) => return Ok(Event::ReplacementDue),
-                _ => {}
+            match &mut self.worker {
+                Tenure::Serving(child) => {
+                    let ready = wait(&[self.signals.as_fd(), child.as_fd()], None)?;
+                    if ready == Ready::Descriptor(1) && child.has_died() {
+                        return Ok(Event::WorkerDied);
+                    }
+                }
+                Tenure::Vacant(due) => {
+                    if wait(&[self.signals.as_fd()], Some(*due))? == Ready::TimeOut {
+                        return Ok(Event::ReplacementDue);
+                    }
+                }
             }
         }
     }
@@ -222,6 +227,7 @@ pub fn target(options: &Options, plan: &Plan) -> Target {
     }
 }
 
+#[derive(PartialEq, Eq)]
 enum Ready {
     Descriptor(usize),
     TimeOut,
@@ -230,17 +236,11 @@ enum Ready {
 
 /// Waits for one of the descriptors, or until `due`.
 fn wait(descriptors: &[std::os::fd::BorrowedFd<'_>], due: Option<Instant>) -> Result<Ready, Fault> {
-    let timeout = due.map_or(PollTimeout::NONE, |due| {
-        let rest = due.saturating_duration_since(Instant::now());
-        // Rounded up: a wait that ends a moment early would have to be repeated.
-        PollTimeout::try_from(rest.saturating_add(Duration::from_millis(1)))
-            .unwrap_or(PollTimeout::MAX)
-    });
     let mut polled: Vec<_> = descriptors
         .iter()
         .map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN))
         .collect();
-    match poll(&mut polled, timeout) {
+    match poll_until(&mut polled, due) {
         Ok(0) => Ok(Ready::TimeOut),
         Ok(_) => Ok(polled
             .iter()
@@ -258,15 +258,19 @@ fn when(delay: Duration) -> String {
     }
 }
 
+/// What a worker of this plan is told; the descriptors are put in when it starts.
 fn order(setting: &Setting, plan: &Plan) -> Order {
     let owner = match setting.owner {
         Owner::Become(identity) => Some((identity.uid.as_raw(), identity.gid.as_raw())),
         Owner::Stay => None,
     };
-    Order::new(
-        plan,
+    Order {
+        version: VERSION,
+        plan: plan.clone(),
+        udp: Vec::new(),
+        raw: None,
         owner,
-        setting.options.chroot.clone(),
-        target(&setting.options, plan),
-    )
+        root: setting.options.chroot.clone().map(Into::into),
+        log: target(&setting.options, plan),
+    }
 }

@@ -2,77 +2,101 @@
 //!
 //! The order is a type: nothing serves that is not [`Confined`], and nothing becomes confined twice.
 
-use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::panic;
+use std::path::PathBuf;
 use std::process::{self, ExitCode};
-use std::str::FromStr;
 use std::thread::{self, JoinHandle};
 
 use nix::unistd::{Gid, Uid, setsid};
 use platform::{HostAddresses, Identity, Inherited, OsError, PairSockets, Raw, RootDirectory, Udp};
 
 use super::Fault;
-use super::order::Order;
+use super::channel::Sender;
+use super::messages::{
+    FromWorker, MonitorChannel, OTHER_VERSION, Order, TIMEOUT, ToWorker, VERSION,
+};
+use super::plan::Plan;
 use super::signals;
-use crate::logging;
+use crate::cli::worker::Arguments;
+use crate::logging::{self, Target};
 use crate::report::Ledger;
 use crate::run::{self, Running};
-use crate::server::{Policy, Server, Settings};
+use crate::server::{Server, Settings};
 use crate::verdict::Counters;
-use crate::wire::address::ServicePrefix;
-
-/// What a worker says to its monitor, a line each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// It is confined and serves.
-    Ready,
-    /// It cannot serve, and ends.
-    Failed(String),
-    /// It was told to stop, and this is what it did.
-    Counted(Box<Counters>),
-}
 
 /// Runs as a worker until the monitor says stop, or is gone.
-pub fn main(order: Order) -> ExitCode {
-    logging::init(order.log);
-    let (opened, mut control) = match Opened::claim(order) {
+pub fn main(arguments: &Arguments) -> ExitCode {
+    let (inherited, mut stream) = match claim(arguments) {
         Ok(claimed) => claimed,
-        // Without the monitor's socket there is only the log to say it to.
-        Err(fault) => return fail(&fault),
+        // Without the monitor's socket nobody tells where the log is.
+        Err(fault) => return fail_on_stderr(&fault),
     };
-    if let Err(fault) = end_at_a_panic(&control) {
-        return fail(&fault);
+    if arguments.monitor_is_older() {
+        // In the form that it reads.
+        let _ = stream.write_all(format!("failed {OTHER_VERSION}\n").as_bytes());
+        return ExitCode::FAILURE;
     }
-    let serving = match opened.confine().and_then(|confined| confined.serve()) {
+    let mut monitor = match MonitorChannel::new(stream) {
+        Ok(monitor) => monitor,
+        Err(error) => return fail_on_stderr(&OsError::new("ioctl", "FIONBIO", error).into()),
+    };
+    end_at_a_panic(monitor.sender());
+    let serving = match start(inherited, &mut monitor) {
         Ok(serving) => serving,
         Err(fault) => {
-            let _ = writeln!(control, "{}", Word::Failed(fault.to_string()));
+            let _ = monitor.send(&FromWorker::failed(&fault.to_string()), TIMEOUT);
             return ExitCode::FAILURE;
         }
     };
-    match serving.until_told(&mut control) {
+    match serving.until_told(&mut monitor) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&Fault::new(format!("lost the monitor: {error}"))),
+        Err(error) => {
+            log::error!("lost the monitor: {error}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn claim(arguments: &Arguments) -> Result<(Inherited, UnixStream), Fault> {
+    let mut inherited = Inherited::claim()?;
+    let control = inherited.take(arguments.control)?;
+    Ok((inherited, control.into()))
 }
 
 /// Lets a panic of any thread end the process, so that the monitor replaces it: without one of its threads a worker
 /// would leave the clients whom the kernel assigns to that thread's sockets without an answer, for good.
-fn end_at_a_panic(control: &UnixStream) -> Result<(), Fault> {
-    let control = control
-        .try_clone()
-        .map_err(|error| OsError::new("dup", "", error))?;
+fn end_at_a_panic(monitor: Sender<FromWorker>) {
     panic::set_hook(Box::new(move |panic| {
         log::error!("{panic}");
-        let word = Word::Failed(format!("the worker {panic}"));
         // A monitor that knows it serves learns of its end alone, and the log has the words.
-        let _ = writeln!(&mut &control, "{word}");
+        let _ = monitor.send(&FromWorker::failed(&format!("the worker {panic}")), TIMEOUT);
         process::abort();
     }));
-    Ok(())
+}
+
+/// All that is done before it serves.
+fn start(inherited: Inherited, monitor: &mut MonitorChannel) -> Result<Serving, Fault> {
+    signals::leave_to_monitor()?;
+    // In the foreground standard error is root's terminal, and who has it for controlling terminal can type into
+    // it (TIOCSTI, ioctl_tty(2)).
+    setsid().map_err(|error| OsError::new("setsid", "", error))?;
+    let order = take_order(monitor)?;
+    logging::init(order.log);
+    platform::limit(monitor)?;
+    Opened::claim(order, inherited)?.confine()?.serve()
+}
+
+fn take_order(monitor: &mut MonitorChannel) -> Result<Order, Fault> {
+    match monitor.receive(Some(TIMEOUT)) {
+        Ok(Some(ToWorker::Order(order))) if order.version == VERSION => Ok(*order),
+        Ok(Some(_)) => Err(Fault::new(OTHER_VERSION)),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Err(Fault::new(OTHER_VERSION)),
+        Ok(None) => Err(Fault::new("the monitor ended before it gave an order")),
+        Err(error) => Err(Fault::new(format!("no order from the monitor: {error}"))),
+    }
 }
 
 /// The inherited sockets, with all privilege still there.
@@ -99,14 +123,7 @@ struct Serving {
 }
 
 impl Opened {
-    fn claim(order: Order) -> Result<(Self, UnixStream), Fault> {
-        signals::leave_to_monitor()?;
-        // In the foreground standard error is root's terminal, and who has it for controlling terminal can type into
-        // it (TIOCSTI, ioctl_tty(2)).
-        setsid().map_err(|error| OsError::new("setsid", "", error))?;
-        let mut inherited = Inherited::claim()?;
-        let control = UnixStream::from(inherited.take(order.control)?);
-        platform::limit(&control)?;
+    fn claim(order: Order, mut inherited: Inherited) -> Result<Self, Fault> {
         let mut pairs = Vec::with_capacity(order.udp.len());
         for pair in &order.udp {
             let primary = inherited.take(pair.primary)?;
@@ -119,16 +136,12 @@ impl Opened {
         let raw = order.raw.map(|number| inherited.take(number)).transpose()?;
         let raw = raw.iter().cycle().take(pairs.len());
         let raw = raw.map(Raw::share).collect::<Result<_, _>>()?;
-        let host = platform::host_addresses()?;
-        Ok((
-            Self {
-                order,
-                pairs,
-                raw,
-                host,
-            },
-            control,
-        ))
+        Ok(Self {
+            order,
+            pairs,
+            raw,
+            host: platform::host_addresses()?,
+        })
     }
 
     fn confine(self) -> Result<Confined, Fault> {
@@ -138,11 +151,8 @@ impl Opened {
                     uid: Uid::from_raw(uid),
                     gid: Gid::from_raw(gid),
                 };
-                let root = self
-                    .order
-                    .root
-                    .clone()
-                    .map_or_else(platform::default_root, RootDirectory::Directory);
+                let root = self.order.root.clone().map(PathBuf::from);
+                let root = root.map_or_else(platform::default_root, RootDirectory::Directory);
                 platform::confine(&identity, &root)?
             }
             None => platform::confine_unprivileged()?,
@@ -169,7 +179,7 @@ impl Confined {
         for (number, pair) in (1_usize..).zip(pairs) {
             let udp = Udp::new(pair)?;
             let raw = raw.next().map(Raw::new).transpose()?;
-            let server = Server::new(settings(&order, &host));
+            let server = Server::new(settings(&order.plan, &host));
             let (stop, ledger) = (stop.clone(), Ledger::default());
             ledgers.push(ledger.clone());
             let thread = thread::Builder::new()
@@ -187,20 +197,22 @@ impl Confined {
 }
 
 impl Serving {
-    /// Says that it serves, then answers each octet of the monitor's with what was done so far, until the monitor closes
-    /// its end, or is gone.
-    fn until_told(self, control: &mut UnixStream) -> io::Result<()> {
-        writeln!(control, "{}", Word::Ready)?;
-        while control.read(&mut [0])? > 0 {
-            writeln!(control, "{}", count(&self.ledgers))?;
+    /// Says that it serves, then answers the monitor until that has nothing more to say, or is gone.
+    fn until_told(self, monitor: &mut MonitorChannel) -> io::Result<()> {
+        monitor.send(&FromWorker::Ready, TIMEOUT)?;
+        while let Some(message) = monitor.receive(None)? {
+            match message {
+                ToWorker::Count => monitor.send(&count(&self.ledgers), TIMEOUT)?,
+                ToWorker::Order(_) => return Err(io::Error::other("a second order")),
+            }
         }
         let counted = self.stop();
         // A monitor that is gone does not count.
-        let _ = writeln!(control, "{counted}");
+        let _ = monitor.send(&counted, TIMEOUT);
         Ok(())
     }
 
-    fn stop(self) -> Word {
+    fn stop(self) -> FromWorker {
         drop(self.running);
         for thread in self.threads {
             // A thread that panicked has ended the process.
@@ -210,64 +222,26 @@ impl Serving {
     }
 }
 
-fn count(ledgers: &[Ledger]) -> Word {
+fn count(ledgers: &[Ledger]) -> FromWorker {
     let mut total = Counters::default();
     for ledger in ledgers {
         total.add(&ledger.read());
     }
-    Word::Counted(Box::new(total))
+    FromWorker::Counted(Box::new(total))
 }
 
-fn settings(order: &Order, host: &HostAddresses) -> Settings {
+fn settings(plan: &Plan, host: &HostAddresses) -> Settings {
     Settings {
-        primary: order.primary,
-        secondary: order.secondary,
+        primary: plan.addresses.primary,
+        secondary: plan.addresses.secondary,
         own: host.own.clone(),
         broadcasts: host.broadcasts.clone(),
-        policy: Policy {
-            prefix: ServicePrefix::of(order.prefix),
-            mtu: order.mtu,
-            allow_private: order.allow_private,
-            rate_limit: order.rate_limit,
-        },
+        policy: plan.service.policy.clone(),
     }
 }
 
-fn fail(fault: &Fault) -> ExitCode {
+fn fail_on_stderr(fault: &Fault) -> ExitCode {
+    logging::init(Target::Stderr);
     log::error!("{fault}");
     ExitCode::FAILURE
-}
-
-impl fmt::Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ready => f.write_str("ready"),
-            // A line is a word.
-            Self::Failed(words) => write!(f, "failed {}", words.replace('\n', " ")),
-            Self::Counted(counters) => {
-                f.write_str("counted")?;
-                counters
-                    .numbers()
-                    .try_for_each(|number| write!(f, " {number}"))
-            }
-        }
-    }
-}
-
-impl FromStr for Word {
-    type Err = String;
-
-    fn from_str(line: &str) -> Result<Self, String> {
-        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
-        match verb {
-            "ready" => Ok(Self::Ready),
-            "failed" => Ok(Self::Failed(rest.to_owned())),
-            "counted" => {
-                let numbers = rest.split(' ').map_while(|number| number.parse().ok());
-                Counters::try_from(numbers.collect::<Vec<u64>>())
-                    .map(|counters| Self::Counted(Box::new(counters)))
-            }
-            _ => Err(format!("not a worker's word: {line}")),
-        }
-    }
 }

@@ -1,0 +1,234 @@
+//! What the monitor and its worker tell each other.
+//!
+//! The monitor sends [`ToWorker::Order`] and waits for [`FromWorker::Ready`] or [`FromWorker::Failed`]. Then each
+//! [`ToWorker::Count`] is answered by [`FromWorker::Counted`]. When the monitor has nothing more to say, or is gone, the
+//! worker stops, says [`FromWorker::Counted`] for the last time, and ends.
+
+use std::ffi::OsString;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::channel::{Channel, Message};
+use super::plan::Plan;
+use crate::logging::Target;
+use crate::verdict::Counters;
+
+/// Raised whenever a message changes in form or in meaning: a monitor starts the program that is installed, which may be newer.
+pub const VERSION: u32 = 1;
+
+/// What a worker of another version says.
+pub const OTHER_VERSION: &str = "the installed program is of another version than the one that runs: \
+     stop the server and start it again";
+
+/// How long either waits for the other to answer, or to read.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A worker as the monitor's end of the stream.
+pub type WorkerChannel = Channel<FromWorker, ToWorker>;
+
+/// The monitor as the worker's end of the stream.
+pub type MonitorChannel = Channel<ToWorker, FromWorker>;
+
+/// What a monitor says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToWorker {
+    /// What to do; the first message, and only that.
+    Order(Box<Order>),
+    /// Tell what was done so far.
+    Count,
+}
+
+/// What a worker says. The form of `Failed` stays, whatever the version: it is the answer to a monitor of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FromWorker {
+    /// It is confined and serves.
+    Ready,
+    /// It cannot serve, and ends. One line, for the log.
+    Failed(String),
+    /// What was done since it started.
+    Counted(Box<Counters>),
+}
+
+/// Everything that a worker needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// The monitor's [`VERSION`].
+    pub version: u32,
+    /// What to serve.
+    pub plan: Plan,
+    /// The inherited sockets, a pair a thread.
+    pub udp: Vec<PairNumbers>,
+    /// The inherited socket to the native IPv6 Internet.
+    pub raw: Option<RawFd>,
+    /// User and group to become; absent where the monitor has no root to give up.
+    pub owner: Option<(u32, u32)>,
+    /// Directory to be confined in; a private one where absent. No `PathBuf`, which serde takes in UTF-8 alone.
+    pub root: Option<OsString>,
+    /// Where to log.
+    pub log: Target,
+}
+
+/// The descriptor numbers of one pair of inherited sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairNumbers {
+    /// The one that is bound to the primary address.
+    pub primary: RawFd,
+    /// The one that is bound to the secondary address, unless in one-address mode.
+    pub secondary: Option<RawFd>,
+}
+
+impl Message for ToWorker {
+    /// An order for the most threads and the longest path takes less than half.
+    const MAX_LEN: usize = 1 << 16;
+}
+
+impl Message for FromWorker {
+    /// The longest failure takes three quarters, counters of twenty digits each less.
+    const MAX_LEN: usize = 1 << 14;
+}
+
+impl FromWorker {
+    /// Most characters of a failure. JSON takes four bytes for one at most.
+    const WORDS_MAX: usize = 2048;
+
+    /// That the worker failed, in one line of bounded length.
+    pub fn failed(words: &str) -> Self {
+        let one_line = |c: char| if c.is_control() { ' ' } else { c };
+        Self::Failed(words.chars().take(Self::WORDS_MAX).map(one_line).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::num::{NonZeroU32, NonZeroUsize};
+    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::net::UnixStream;
+
+    use crate::conf::{Addresses, ReceiveBuffer, Service, Workers};
+    use crate::limit::RateLimit;
+    use crate::server::Policy;
+    use crate::verdict::{Loss, Reason, Verdict};
+    use crate::wire::address::ServicePrefix;
+
+    fn order() -> Order {
+        Order {
+            version: VERSION,
+            plan: Plan {
+                addresses: Addresses {
+                    primary: Ipv4Addr::new(192, 0, 2, 1),
+                    secondary: Some(Ipv4Addr::new(192, 0, 2, 2)),
+                },
+                service: Service {
+                    policy: Policy {
+                        prefix: ServicePrefix::GLOBAL,
+                        mtu: 1280,
+                        allow_private: true,
+                        rate_limit: Some(RateLimit {
+                            packets_per_second: NonZeroU32::MIN,
+                            burst: NonZeroU32::MAX,
+                        }),
+                    },
+                    facility: "local3".parse().unwrap(),
+                    workers: Workers::Auto,
+                    receive_buffer: ReceiveBuffer::Bytes(65536),
+                    echo_path: platform::EchoPath::Native,
+                },
+                threads: NonZeroUsize::MIN,
+                local: false,
+            },
+            udp: vec![PairNumbers {
+                primary: 4,
+                secondary: Some(5),
+            }],
+            raw: Some(7),
+            owner: Some((65534, 65533)),
+            root: Some("/var/empty".into()),
+            log: Target::Syslog("daemon".parse().unwrap()),
+        }
+    }
+
+    fn through_a_stream(message: ToWorker) -> ToWorker {
+        let (monitor, worker) = UnixStream::pair().unwrap();
+        let mut worker = MonitorChannel::new(worker).unwrap();
+        let sent = message.clone();
+        let sender = std::thread::spawn(move || {
+            let monitor = WorkerChannel::new(monitor).unwrap();
+            monitor.send(&sent, TIMEOUT).unwrap();
+        });
+        let received = worker.receive(Some(TIMEOUT)).unwrap().unwrap();
+        sender.join().unwrap();
+        received
+    }
+
+    /// If this text has to change, so has [`VERSION`].
+    #[test]
+    fn the_form_of_an_order_is_that_of_its_version() {
+        let expected = concat!(
+            r#"{"order":{"version":1,"plan":{"addresses":{"primary":"192.0.2.1","secondary":"192.0.2.2"},"#,
+            r#""service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":true,"#,
+            r#""rate_limit":{"packets_per_second":1,"burst":4294967295}},"facility":"local3","#,
+            r#""workers":"Auto","receive_buffer":{"Bytes":65536},"echo_path":"Native"},"#,
+            r#""threads":1,"local":false},"udp":[{"primary":4,"secondary":5}],"raw":7,"#,
+            r#""owner":[65534,65533],"root":{"Unix":[47,118,97,114,47,101,109,112,116,121]},"#,
+            r#""log":{"Syslog":"daemon"}}}"#,
+        );
+        let message = ToWorker::Order(Box::new(order()));
+        assert_eq!(serde_json::to_string(&message).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_order_arrives_as_it_was_sent() {
+        let mut bare = order();
+        bare.plan.addresses.secondary = None;
+        bare.plan.service.policy.rate_limit = None;
+        (bare.raw, bare.owner, bare.root) = (None, None, None);
+        bare.log = Target::Stderr;
+        let mut largest = order();
+        let pair = PairNumbers {
+            primary: RawFd::MAX,
+            secondary: Some(RawFd::MAX),
+        };
+        largest.udp = vec![pair; Workers::MOST.get().into()];
+        // Not UTF-8, and PATH_MAX octets.
+        largest.root = Some(OsString::from_vec(vec![0xff; 4096]));
+        for order in [order(), bare, largest] {
+            let message = ToWorker::Order(Box::new(order));
+            let encoded = serde_json::to_vec(&message).unwrap();
+            assert!(encoded.len() < ToWorker::MAX_LEN / 2, "{}", encoded.len());
+            assert_eq!(through_a_stream(message.clone()), message);
+        }
+    }
+
+    #[test]
+    fn every_answer_has_room() {
+        let failed = FromWorker::failed(&"\u{1}\n\u{10ffff}\"".repeat(10_000));
+        let FromWorker::Failed(words) = &failed else {
+            unreachable!()
+        };
+        assert!(words.chars().count() == FromWorker::WORDS_MAX && !words.contains('\n'));
+        let mut counters = Counters::new();
+        for _ in 0..3 {
+            counters.add(&Counters::try_from(vec![u64::MAX; counters.numbers().count()]).unwrap());
+        }
+        counters.record(&Verdict::Drop(Reason::Scope));
+        counters.lose(Loss::Congestion, 1);
+        for message in [
+            failed,
+            FromWorker::Counted(Box::new(counters)),
+            FromWorker::Ready,
+        ] {
+            let encoded = serde_json::to_vec(&message).unwrap();
+            assert!(encoded.len() <= FromWorker::MAX_LEN, "{}", encoded.len());
+            let decoded: FromWorker = serde_json::from_slice(&encoded).unwrap();
+            assert_eq!(decoded, message);
+        }
+    }
+}

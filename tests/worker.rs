@@ -1,0 +1,193 @@
+//! A worker and a monitor that do not understand each other, or not any more.
+#![forbid(unsafe_code)]
+#![cfg(test)] // Clippy lets test code panic where it says so.
+
+mod harness;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command};
+
+use harness::{Client, DEADLINE, Scratch, Server, addresses, may_run, root};
+use nix::sys::signal::Signal;
+
+/// A worker that this test is the monitor of.
+struct Worker {
+    child: Child,
+    monitor: UnixStream,
+}
+
+impl Worker {
+    fn start(scratch: &Scratch, more: &[&str]) -> Self {
+        let (monitor, control) = UnixStream::pair().unwrap();
+        monitor.set_read_timeout(Some(DEADLINE)).unwrap();
+        let control = platform::keep(&control).unwrap();
+        let child = Command::new(scratch.program())
+            .arg("--worker")
+            .arg(format!("--control={}", control.as_raw_fd()))
+            .args(more)
+            .spawn()
+            .unwrap();
+        Self { child, monitor }
+    }
+
+    /// What it answers before it ends, which it does without success.
+    fn answer(mut self, order: &str) -> String {
+        // Nobody reads it where the answer is there already.
+        let _ = self.monitor.write_all(order.as_bytes());
+        let _ = self.monitor.shutdown(Shutdown::Write);
+        assert_eq!(self.child.wait().unwrap().code(), Some(1));
+        let mut answer = [0; 4096];
+        let len = self.monitor.read(&mut answer).unwrap();
+        String::from_utf8(answer[..len].to_vec()).unwrap()
+    }
+}
+
+const OTHER_VERSION: &str = "the installed program is of another version than the one that runs: \
+                             stop the server and start it again";
+
+#[test]
+fn a_monitor_that_tells_all_by_arguments_is_answered_in_its_form() {
+    let scratch = Scratch::new();
+    // As version 6957105 of this program started its workers.
+    let worker = Worker::start(
+        &scratch,
+        &[
+            "--udp=4,5",
+            "--primary=192.0.2.1",
+            "--prefix=2001::",
+            "--mtu=1280",
+            "--log=syslog:daemon",
+            "--raw=6",
+            "--secondary=192.0.2.2",
+            "--rate-limit=10000/10000",
+            "--owner=65534:65534",
+            "--allow-private",
+        ],
+    );
+    assert_eq!(worker.answer(""), format!("failed {OTHER_VERSION}\n"));
+}
+
+#[test]
+fn a_monitor_of_another_version_is_told_what_to_do() {
+    let scratch = Scratch::new();
+    let plan = r#"{"addresses":{"primary":"192.0.2.1","secondary":null},"service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":false,"rate_limit":null},"facility":"daemon","workers":"Auto","receive_buffer":"Auto","echo_path":"Native"},"threads":1,"local":false}"#;
+    let order = |version: u32, more: &str| {
+        format!(
+            r#"{{"order":{{"version":{version},"plan":{plan},"udp":[],"raw":null,"owner":null,"root":null,"log":"Stderr"{more}}}}}"#
+        ) + "\n"
+    };
+    let failed = format!("{{\"failed\":\"{OTHER_VERSION}\"}}\n");
+    for order in [
+        order(0, ""),
+        order(u32::MAX, ""),
+        // Of a form that this version does not know.
+        order(1, r#","key":"value""#),
+        "{\"order\":{\"version\":2}}\n".to_owned(),
+        "\"count\"\n".to_owned(),
+        "serve\n".to_owned(),
+    ] {
+        assert_eq!(
+            Worker::start(&scratch, &[]).answer(&order),
+            failed,
+            "{order}"
+        );
+    }
+    // The order of this version gets further: there is no socket to serve.
+    let answer = Worker::start(&scratch, &[]).answer(&order(1, ""));
+    assert!(!answer.contains("version"), "{answer}");
+}
+
+#[test]
+fn half_an_order_is_none() {
+    let scratch = Scratch::new();
+    for (order, words) in [
+        ("", "the monitor ended before it gave an order"),
+        ("{\"order\":", "the stream ends within a message"),
+    ] {
+        let answer = Worker::start(&scratch, &[]).answer(order);
+        assert!(answer.contains(words), "{answer}");
+    }
+}
+
+/// Puts a worker in place of the installed program that says these words, and serves nothing.
+fn install(scratch: &Scratch, words: &str) {
+    let words = scratch.write("words", words);
+    let script = format!(
+        "#!/bin/bash\neval \"cat {} >&${{2#--control=}}\"\n",
+        words.display()
+    );
+    let path = scratch.write("new", &script);
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    fs::rename(path, scratch.path("miredo-server")).unwrap();
+}
+
+#[test]
+fn a_worker_that_does_not_say_one_whole_thing_does_not_serve() {
+    if !root() || !may_run(Path::new("/bin/bash").exists(), "needs /bin/bash") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let config = format!("ServerBindAddress {primary}\nAllowPrivateAddresses yes\nWorkers 1\n");
+    let config = scratch.write("conf", &config);
+    let mut command = Command::new(scratch.program());
+    command.arg("-f").arg("-c").arg(config);
+    let mut server = Server::start(command.arg("-p").arg(scratch.path("pid")));
+    let worker = server.worker();
+    for (says, words) in [
+        ("\"ready\"", "the stream ends within a message"),
+        (
+            "\"ready\"{\"failed\":\"it panicked\"}\n\n",
+            "trailing characters",
+        ),
+        (
+            "\"rea{\"failed\":\"it panicked\"}\ndy\"\n",
+            "unknown variant `rea{`",
+        ),
+        ("ready\n", "expected value"),
+        ("\n", "EOF"),
+        ("{\"counted\":[1,2]}\n", "2 counters, not "),
+        (
+            "{\"\\n\\u001b[31m\":0}\n",
+            "unknown variant `\\n\\u{1b}[31m`",
+        ),
+        ("{\"failed\":\"two\\nlines\"}\n", ": two\\nlines"),
+        ("", "the worker ended before it served: exit status: 0"),
+    ] {
+        install(&scratch, says);
+        server.signal(Signal::SIGHUP);
+        let line = server.expect("not reloaded, still serving");
+        assert!(line.contains(words), "{says}: {line}");
+        assert_eq!(server.worker(), worker);
+        Client::new(primary).ask(primary, 1);
+    }
+    server.stop();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_command_line_of_a_worker_tells_nothing() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let config = format!("ServerBindAddress {primary}\nAllowPrivateAddresses yes\n");
+    let config = scratch.write("conf", &config);
+    let mut command = Command::new(scratch.program());
+    command.arg("-f").arg("-c").arg(config);
+    let server = Server::start(command.arg("-p").arg(scratch.path("pid")));
+    let line = fs::read_to_string(format!("/proc/{}/cmdline", server.worker())).unwrap();
+    let arguments: Vec<&str> = line.trim_end_matches('\0').split('\0').skip(1).collect();
+    let ["--worker", control] = arguments[..] else {
+        panic!("{arguments:?}");
+    };
+    assert!(control.starts_with("--control="), "{control}");
+    server.stop();
+}
