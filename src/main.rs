@@ -9,7 +9,7 @@ use clap::Parser;
 use log::{error, info, warn};
 use miredo_server::cli::{self, Options};
 use miredo_server::daemon::child::Program;
-use miredo_server::daemon::monitor::{self, Monitor, Setting};
+use miredo_server::daemon::monitor::{self, Invocation, Monitor};
 use miredo_server::daemon::pidfile::PidFile;
 use miredo_server::daemon::plan::Plan;
 use miredo_server::daemon::signals::Signals;
@@ -62,7 +62,7 @@ fn serve(options: Options) -> Result<(), Fault> {
     let serving = plan.to_string();
     restrict(&options, &program)?;
     let monitor = Monitor::start(
-        Setting {
+        Invocation {
             options,
             owner,
             program,

@@ -104,7 +104,7 @@ impl Report {
         }
     }
 
-    pub(crate) fn deaf(&mut self, error: &io::Error, now: Instant) {
+    pub(crate) fn receive_failed(&mut self, error: &io::Error, now: Instant) {
         if self.faults.admits(Loss::ALL.len(), now) {
             error!("{error} (trying again every second)");
         }

@@ -86,7 +86,7 @@ impl<U: UdpPair, R: RawIcmp6> Carrier<U, R> {
                 Err(error) => Err(error),
             };
             if let Err(error) = waited {
-                self.report.deaf(&error, Instant::now());
+                self.report.receive_failed(&error, Instant::now());
                 // No peer can cause these, but a dead socket must not make the loop spin.
                 let _ = timeout(REST, stop.closed.recv()).await;
             }

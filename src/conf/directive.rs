@@ -90,12 +90,12 @@ pub(super) fn advice(unknown: &str) -> Option<String> {
     if let Some(directive) = before_sign.and_then(Directive::named) {
         return Some(format!("write {directive}, a space and the value"));
     }
-    if let Some(theirs) = CLIENT_DIRECTIVES
+    if let Some(known) = CLIENT_DIRECTIVES
         .iter()
-        .find(|theirs| theirs.eq_ignore_ascii_case(unknown))
+        .find(|known| known.eq_ignore_ascii_case(unknown))
     {
         return Some(format!(
-            "{theirs} belongs in miredo.conf(5), the file of Teredo clients and relays"
+            "{known} belongs in miredo.conf(5), the file of Teredo clients and relays"
         ));
     }
     let lower = unknown.to_ascii_lowercase();

@@ -78,8 +78,8 @@ impl File {
             diagnostics.push(warn(line.at(&line.name), message, None));
             return;
         }
-        let spare = line.words.get(directive.words()..).unwrap_or_default();
-        if let [first, .., last] | [first @ last] = spare {
+        let extra = line.words.get(directive.words()..).unwrap_or_default();
+        if let [first, .., last] | [first @ last] = extra {
             let message = format!("further words after the value of {directive}, ignored");
             let help = Some("a comment starts with #".to_owned());
             diagnostics.push(warn(line.between(first, last), message, help));

@@ -20,7 +20,7 @@ use crate::verdict::Counters;
 /// How long a worker may take from its last message to its end.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Passed on to a worker that logs to stderr; everything else of the environment is not.
+/// Kept on to a worker that logs to stderr; everything else of the environment is not.
 const KEPT_ENVIRONMENT: [&str; 3] = ["RUST_LOG", "RUST_BACKTRACE", "JOURNAL_STREAM"];
 
 /// A worker that serves. Its descriptor is readable when it may have died: see [`Child::has_died`].
@@ -53,7 +53,7 @@ impl Program {
 }
 
 impl Child {
-    /// Starts a worker on the sockets and waits until it serves.
+    /// Starts a worker on the sockets, whose numbers it writes into the order, and waits until it serves.
     ///
     /// # Errors
     /// What the worker says of its own start, or that it ended without a word.
@@ -62,23 +62,19 @@ impl Child {
             UnixStream::pair().map_err(|error| OsError::new("socketpair", "", error))?;
         let channel =
             WorkerChannel::new(ours).map_err(|error| OsError::new("ioctl", "FIONBIO", error))?;
-        let mut passed = Passed::default();
-        let control = passed.keep(&theirs)?;
+        let mut kept = Kept::default();
+        let control = kept.keep(&theirs)?;
         for (primary, secondary) in sockets.pairs() {
-            let primary = passed.keep(primary)?;
-            let secondary = secondary.map(|socket| passed.keep(socket)).transpose()?;
+            let primary = kept.keep(primary)?;
+            let secondary = secondary.map(|socket| kept.keep(socket)).transpose()?;
             order.udp.push(PairNumbers { primary, secondary });
         }
-        order.raw = sockets
-            .raw
-            .as_ref()
-            .map(|raw| passed.keep(raw))
-            .transpose()?;
+        order.raw = sockets.raw.as_ref().map(|raw| kept.keep(raw)).transpose()?;
         let process = command(program, control, order.log)
             .spawn()
             .map_err(|error| OsError::new("execute", program.0.display(), error))?;
         // The worker's death must be seen as the end of the stream: no copy of its end stays here.
-        drop((passed, theirs));
+        drop((kept, theirs));
         let child = Self {
             process,
             channel,
@@ -140,7 +136,7 @@ impl Child {
         match self.channel.send(&order, TIMEOUT) {
             // One that has ended may have said why.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                return Err(self.silent("take its order", &error));
+                return Err(self.unresponsive("take its order", &error));
             }
             _ => {}
         }
@@ -154,12 +150,12 @@ impl Child {
                 "the worker ended before it served: {}",
                 self.end()
             ))),
-            Err(error) => Err(self.silent("say that it serves", &error)),
+            Err(error) => Err(self.unresponsive("say that it serves", &error)),
         }
     }
 
     /// Ends a worker that does not do what it should.
-    fn silent(mut self, what: &str, error: &io::Error) -> Fault {
+    fn unresponsive(mut self, what: &str, error: &io::Error) -> Fault {
         let why = match error.kind() {
             ErrorKind::TimedOut => format!("no answer in {} seconds", TIMEOUT.as_secs()),
             _ => error.to_string(),
@@ -195,9 +191,9 @@ impl AsFd for Child {
 
 /// Copies of descriptors that survive exec, closed here once the worker has them.
 #[derive(Default)]
-struct Passed(Vec<OwnedFd>);
+struct Kept(Vec<OwnedFd>);
 
-impl Passed {
+impl Kept {
     fn keep(&mut self, socket: &impl AsFd) -> Result<i32, Fault> {
         let copy = platform::keep(socket)?;
         let number = copy.as_raw_fd();

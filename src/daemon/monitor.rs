@@ -28,7 +28,7 @@ const LAST_DELAY: Duration = Duration::from_secs(60);
 
 /// What stays the same for as long as the monitor lives.
 #[derive(Debug)]
-pub struct Setting {
+pub struct Invocation {
     /// The command line; the configuration is read again through it.
     pub options: Options,
     /// Whom workers become.
@@ -40,11 +40,11 @@ pub struct Setting {
 /// The privileged process: holds the sockets, keeps one worker serving on them.
 #[derive(Debug)]
 pub struct Monitor {
-    setting: Setting,
+    invocation: Invocation,
     plan: Plan,
     sockets: Sockets,
     signals: Signals,
-    worker: Tenure,
+    worker: WorkerState,
     /// How long to wait before the next replacement.
     delay: Duration,
     /// What earlier workers did.
@@ -54,10 +54,10 @@ pub struct Monitor {
 }
 
 #[derive(Debug)]
-enum Tenure {
+enum WorkerState {
     Serving(Child),
     /// The last worker died; the next one is due then.
-    Vacant(Instant),
+    Due(Instant),
 }
 
 enum Event {
@@ -72,19 +72,19 @@ impl Monitor {
     /// # Errors
     /// What keeps the worker from serving.
     pub fn start(
-        setting: Setting,
+        invocation: Invocation,
         plan: Plan,
         sockets: Sockets,
         signals: Signals,
     ) -> Result<Self, Fault> {
-        sockets.give_room(&plan);
-        let worker = Child::start(&setting.program, order(&setting, &plan), &sockets)?;
+        sockets.set_receive_buffers(&plan);
+        let worker = start_worker(&invocation, &plan, &sockets)?;
         Ok(Self {
-            setting,
+            invocation,
             plan,
             sockets,
             signals,
-            worker: Tenure::Serving(worker),
+            worker: WorkerState::Serving(worker),
             delay: Duration::ZERO,
             counters: Counters::default(),
             reported: Counters::default(),
@@ -101,7 +101,7 @@ impl Monitor {
                 Event::Asked(Request::Stop) => return Ok(self.stop()),
                 Event::Asked(Request::Reload) => self.reload(),
                 Event::Asked(Request::Report) => self.report(),
-                Event::WorkerDied => self.bury(),
+                Event::WorkerDied => self.worker_died(),
                 Event::ReplacementDue => self.replace(),
             }
         }
@@ -113,13 +113,13 @@ impl Monitor {
                 return Ok(Event::Asked(request));
             }
             match &mut self.worker {
-                Tenure::Serving(child) => {
+                WorkerState::Serving(child) => {
                     let ready = wait(&[self.signals.as_fd(), child.as_fd()], None)?;
                     if ready == Ready::Descriptor(1) && child.has_died() {
                         return Ok(Event::WorkerDied);
                     }
                 }
-                Tenure::Vacant(due) => {
+                WorkerState::Due(due) => {
                     if wait(&[self.signals.as_fd()], Some(*due))? == Ready::TimeOut {
                         return Ok(Event::ReplacementDue);
                     }
@@ -130,27 +130,31 @@ impl Monitor {
 
     /// Reads the configuration again. Whatever is wrong with it, the old worker goes on.
     fn reload(&mut self) {
-        match self.succeed() {
+        match self.try_reload() {
             Ok(()) => info!("configuration reloaded, serving {}", self.plan),
             Err(fault) => match self.worker {
-                Tenure::Serving(_) => error!("not reloaded, still serving {}: {fault}", self.plan),
-                Tenure::Vacant(_) => error!("not reloaded, and no worker serves: {fault}"),
+                WorkerState::Serving(_) => {
+                    error!("not reloaded, still serving {}: {fault}", self.plan)
+                }
+                WorkerState::Due(_) => error!("not reloaded, and no worker serves: {fault}"),
             },
         }
     }
 
     /// The new worker serves before the old one stops, on the same sockets where the address is the same.
-    fn succeed(&mut self) -> Result<(), Fault> {
-        let plan = Plan::read(&self.setting.options, &mut |fault| {
+    fn try_reload(&mut self) -> Result<(), Fault> {
+        let plan = Plan::read(&self.invocation.options, &mut |fault| {
             logging::diagnostic(fault)
         })?;
         let sockets = self.sockets.adapt(&plan)?;
-        let child = Child::start(&self.setting.program, order(&self.setting, &plan), &sockets)?;
-        sockets.give_room(&plan);
-        if let Tenure::Serving(old) = std::mem::replace(&mut self.worker, Tenure::Serving(child)) {
+        let child = start_worker(&self.invocation, &plan, &sockets)?;
+        sockets.set_receive_buffers(&plan);
+        if let WorkerState::Serving(old) =
+            std::mem::replace(&mut self.worker, WorkerState::Serving(child))
+        {
             self.counters.add(&old.stop());
         }
-        if let Target::Syslog(facility) = target(&self.setting.options, &plan) {
+        if let Target::Syslog(facility) = target(&self.invocation.options, &plan) {
             logging::init(Target::Syslog(facility));
         }
         self.sockets = sockets;
@@ -161,57 +165,54 @@ impl Monitor {
     /// One line: what was done since start, and since the last such line.
     fn report(&mut self) {
         let mut total = self.counters.clone();
-        if let Tenure::Serving(child) = &mut self.worker
+        if let WorkerState::Serving(child) = &mut self.worker
             && let Some(counters) = child.counters()
         {
             total.add(&counters);
         }
-        let news = total.since(&self.reported);
+        let recent = total.since(&self.reported);
         info!(
             "since start: {}; since the last report: {}",
             total.detailed(),
-            news.detailed()
+            recent.detailed()
         );
         self.reported = total;
     }
 
-    fn bury(&mut self) {
+    fn worker_died(&mut self) {
         let now = Instant::now();
-        let Tenure::Serving(dead) = std::mem::replace(&mut self.worker, Tenure::Vacant(now)) else {
+        let WorkerState::Serving(dead) = std::mem::replace(&mut self.worker, WorkerState::Due(now))
+        else {
             return;
         };
         if dead.age() >= SETTLED {
             self.delay = Duration::ZERO;
         }
         warn!("the worker died ({}); {}", dead.end(), when(self.delay));
-        self.postpone(now);
+        self.schedule_replacement(now);
     }
 
     fn replace(&mut self) {
-        match Child::start(
-            &self.setting.program,
-            order(&self.setting, &self.plan),
-            &self.sockets,
-        ) {
+        match start_worker(&self.invocation, &self.plan, &self.sockets) {
             Ok(child) => {
                 info!("serving again, {}", self.plan);
-                self.worker = Tenure::Serving(child);
+                self.worker = WorkerState::Serving(child);
             }
             Err(fault) => {
                 error!("no worker: {fault}; {}", when(self.delay));
-                self.postpone(Instant::now());
+                self.schedule_replacement(Instant::now());
             }
         }
     }
 
     /// Sets the time of the next replacement, and makes the one after it later.
-    fn postpone(&mut self, now: Instant) {
-        self.worker = Tenure::Vacant(now.checked_add(self.delay).unwrap_or(now));
+    fn schedule_replacement(&mut self, now: Instant) {
+        self.worker = WorkerState::Due(now.checked_add(self.delay).unwrap_or(now));
         self.delay = self.delay.saturating_mul(2).clamp(FIRST_DELAY, LAST_DELAY);
     }
 
     fn stop(mut self) -> Counters {
-        if let Tenure::Serving(child) = self.worker {
+        if let WorkerState::Serving(child) = self.worker {
             self.counters.add(&child.stop());
         }
         self.counters
@@ -258,19 +259,19 @@ fn when(delay: Duration) -> String {
     }
 }
 
-/// What a worker of this plan is told; the descriptors are put in when it starts.
-fn order(setting: &Setting, plan: &Plan) -> Order {
-    let owner = match setting.owner {
+fn start_worker(invocation: &Invocation, plan: &Plan, sockets: &Sockets) -> Result<Child, Fault> {
+    let owner = match invocation.owner {
         Owner::Become(identity) => Some((identity.uid.as_raw(), identity.gid.as_raw())),
         Owner::Stay => None,
     };
-    Order {
+    let order = Order {
         version: VERSION,
         plan: plan.clone(),
         udp: Vec::new(),
         raw: None,
         owner,
-        root: setting.options.chroot.clone().map(Into::into),
-        log: target(&setting.options, plan),
-    }
+        root: invocation.options.chroot.clone().map(Into::into),
+        log: target(&invocation.options, plan),
+    };
+    Child::start(&invocation.program, order, sockets)
 }

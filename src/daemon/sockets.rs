@@ -104,7 +104,7 @@ impl Sockets {
 
     /// Lets each socket hold what the plan says, or what the system grants of it. Apart from [`Sockets::adapt`], because it
     /// changes the sockets that stay, which a plan that comes to nothing must not.
-    pub fn give_room(&self, plan: &Plan) {
+    pub fn set_receive_buffers(&self, plan: &Plan) {
         let (wanted, asked_for) = match plan.service.receive_buffer {
             ReceiveBuffer::Auto => (RECEIVE_BUFFER, false),
             ReceiveBuffer::Bytes(bytes) => (bytes, true),

@@ -43,7 +43,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         Ok(monitor) => monitor,
         Err(error) => return fail_on_stderr(&OsError::new("ioctl", "FIONBIO", error).into()),
     };
-    end_at_a_panic(monitor.sender());
+    abort_on_panic(monitor.sender());
     let serving = match start(inherited, &mut monitor) {
         Ok(serving) => serving,
         Err(fault) => {
@@ -51,7 +51,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match serving.until_told(&mut monitor) {
+    match serving.until_stopped(&mut monitor) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("lost the monitor: {error}");
@@ -68,7 +68,7 @@ fn claim(arguments: &Arguments) -> Result<(Inherited, UnixStream), Fault> {
 
 /// Lets a panic of any thread end the process, so that the monitor replaces it: without one of its threads a worker
 /// would leave the clients whom the kernel assigns to that thread's sockets without an answer, for good.
-fn end_at_a_panic(monitor: Sender<FromWorker>) {
+fn abort_on_panic(monitor: Sender<FromWorker>) {
     panic::set_hook(Box::new(move |panic| {
         log::error!("{panic}");
         // A monitor that knows it serves learns of its end alone, and the log has the words.
@@ -198,7 +198,7 @@ impl Confined {
 
 impl Serving {
     /// Says that it serves, then answers the monitor until that has nothing more to say, or is gone.
-    fn until_told(self, monitor: &mut MonitorChannel) -> io::Result<()> {
+    fn until_stopped(self, monitor: &mut MonitorChannel) -> io::Result<()> {
         monitor.send(&FromWorker::Ready, TIMEOUT)?;
         while let Some(message) = monitor.receive(None)? {
             match message {

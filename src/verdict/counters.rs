@@ -57,11 +57,11 @@ impl Counters {
     /// What was counted after `earlier`, a former state of these counters.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        let mut news = self.clone();
-        for (count, before) in news.all_mut().zip(earlier.numbers()) {
+        let mut recent = self.clone();
+        for (count, before) in recent.all_mut().zip(earlier.numbers()) {
             *count = count.saturating_sub(before);
         }
-        news
+        recent
     }
 
     /// Everything that is not zero, by kind and reason, in one line.
