@@ -32,7 +32,7 @@ pub const PID_FILE: &str = match option_env!("MIREDO_PID_FILE") {
     None => "/var/run/miredo-server.pid",
 };
 
-/// Whom the server runs as, unless the command line names someone.
+/// The user that the server runs as, unless the command line names another.
 pub const USER: &str = match option_env!("MIREDO_USER") {
     Some(user) => user,
     None => "nobody",
@@ -45,7 +45,7 @@ const VERSION: &str = concat!(
 
 /// Teredo server (RFC 4380): IPv6 for hosts behind IPv4 NATs
 ///
-/// As with getopt_long(3), a long option may be cut as far as it stays unique.
+/// As with getopt_long(3), a long option may be abbreviated if it stays unique.
 #[derive(Clone, Debug, PartialEq, Eq, Parser)]
 #[command(name = "miredo-server", version = VERSION, infer_long_args = true)]
 #[command(about = "Teredo server (RFC 4380): IPv6 for hosts behind IPv4 NATs", long_about = None)]
@@ -132,7 +132,7 @@ impl Options {
     }
 }
 
-/// Paths as seen from here: a daemon leaves the directory in which it was started.
+/// Makes a path absolute: a daemon leaves the directory in which it was started.
 fn absolute() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(std::path::absolute)
 }

@@ -18,7 +18,7 @@ pub enum Target {
     Syslog(Facility),
 }
 
-/// Starts logging, once a process; later calls only change the facility.
+/// Starts logging. Only the first call in a process chooses the target; later ones can change the facility.
 pub fn init(target: Target) {
     match target {
         Target::Stderr => to_stderr(),
@@ -46,7 +46,7 @@ fn to_stderr() {
     } else {
         builder.format_target(false);
     }
-    // It fails where a logger is set already, which then serves.
+    // It fails where a logger is set already, which then stays.
     let _ = builder.try_init();
 }
 
@@ -61,7 +61,7 @@ fn stderr_is_journal() -> bool {
 
 fn to_syslog(facility: Facility) {
     platform::syslog::open(facility.code());
-    // It fails where this logger is set already, and only the facility changes.
+    // It fails where this logger is set already: then only the facility changes.
     if log::set_logger(&Syslog).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
@@ -76,7 +76,7 @@ impl Log for Syslog {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            // There is nowhere to report that a report could not be made.
+            // A log that fails cannot be reported.
             let _ = syslog(severity(record.level()), &record.args().to_string());
         }
     }

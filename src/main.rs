@@ -36,7 +36,7 @@ fn serve(options: Options) -> Result<(), Fault> {
     if options.stays() {
         logging::init(Target::Stderr);
     }
-    // Open while the configuration is read, which may be among them: a shell's <(...) is.
+    // Closed after the configuration was read, because that may be one of them: a shell's <(...) is.
     let inherited = platform::take_inherited()?;
     let plan = Plan::read(&options, &mut |diagnostic| tell(diagnostic))?;
     if options.check {
@@ -45,7 +45,7 @@ fn serve(options: Options) -> Result<(), Fault> {
     drop(inherited);
     let owner = identity::owner(&options)?;
     let program = Program::current()?;
-    // The last moment to fork: no thread exists yet, and nothing is open.
+    // The last moment to fork: there is no thread yet, and nothing is open.
     let starting = if options.stays() {
         None
     } else {
@@ -82,12 +82,12 @@ fn serve(options: Options) -> Result<(), Fault> {
     Ok(())
 }
 
-/// To whoever listens: eprintln panics where standard error is a pipe that nobody reads any more, or a full disk.
+/// Writes to standard error. eprintln panics if that is a pipe without a reader, or a file on a full disk.
 fn tell(words: &dyn fmt::Display) {
     let _ = writeln!(io::stderr(), "{words}");
 }
 
-/// Leaves the process that stays root the files that it still needs, where the system can.
+/// Restricts the process that stays root to the files that it still needs, where the system can.
 fn restrict(options: &Options, program: &Program) -> Result<(), Fault> {
     let files = [
         (options.config_file(), Access::Read),

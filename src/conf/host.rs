@@ -122,14 +122,13 @@ impl FromStr for Secondary<Host> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Addresses {
-    /// Where solicitations come first, and the address in every Teredo address that is ours.
+    /// The address that clients send solicitations to first, and that the Teredo addresses of this server embed.
     pub primary: Ipv4Addr,
     /// The other one; none in one-address mode.
     pub secondary: Option<Ipv4Addr>,
 }
 
-/// What keeps addresses from serving, alone or together, each with the directive to blame.
-/// An address that is not known yet is none.
+/// The faults of addresses, alone or together, each with its directive. An address that is not known yet is `None`.
 pub(super) fn faults(
     primary: Option<Ipv4Addr>,
     secondary: Option<Secondary<Ipv4Addr>>,
@@ -202,8 +201,8 @@ fn unicast(address: Ipv4Addr, allow_private: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A name by RFC 1123 section 2.1, with `_` as resolvers take it.  What getaddrinfo(3) would read
-/// as an abbreviated address (`192.0.2` is 192.0.0.2) is none.
+/// Whether a text is a host name (RFC 1123 section 2.1); `_` is allowed, as resolvers allow it. What getaddrinfo(3) reads as a
+/// short form of an address is no name: to it, `192.0.2` is 192.0.0.2.
 fn is_host_name(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     let label = |label: &str| {

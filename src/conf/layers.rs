@@ -1,4 +1,4 @@
-//! Defaults beneath the file beneath the command line, and the values that result.
+//! Three layers, of which the later counts more: defaults, file, command line; and the values that result.
 
 use std::path::Path;
 
@@ -65,7 +65,7 @@ fn ignore_secondary_address(file: &mut File, diagnostics: &mut Vec<Diagnostic>) 
     file.remove(directive);
 }
 
-/// Lays the command line over the file over the defaults.
+/// Puts the layers together.
 fn merge(file: &File, overrides: Overrides<'_>) -> Result<config::Config, ConfigError> {
     let mut builder = config::Config::builder();
     for directive in DIRECTIVES {
@@ -97,7 +97,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The configuration. After an error, all of which have been reported by then, it is not for use, and may be `None`.
+    /// The configuration. After an error it must not be used, and may be `None`; all errors have been reported then.
     fn config(mut self) -> Option<Config> {
         let allow_private = self.value(Directive::AllowPrivateAddresses, yes_or_no);
         let primary = self.value(Directive::ServerBindAddress, str::parse);
@@ -147,7 +147,7 @@ impl Reader<'_> {
             .ok()
     }
 
-    /// The value of a directive that has a default; after an error that default, so that the directives after it are read, too.
+    /// The value of a directive that has a default. After an error it is the default, so that the other directives are read, too.
     fn value_or_default<T>(
         &mut self,
         directive: Directive,
@@ -193,7 +193,7 @@ impl Reader<'_> {
         self.report(Severity::Error, directive, fault);
     }
 
-    /// Reports a fault at the word that has it, or of the command line.
+    /// Reports a fault with the place of the word, or as one of the command line.
     fn report(&mut self, severity: Severity, directive: Directive, fault: Fault) {
         let origin = match &self.merged.cache.kind {
             ValueKind::Table(values) => values.get(&directive.key()).and_then(Value::origin),
@@ -222,7 +222,7 @@ impl Reader<'_> {
     }
 }
 
-/// Reads `yes` or `no`, and what else `config` takes for them: on, off, true, false, 1, 0.
+/// Reads `yes` or `no`, or another word that `config` takes for them: on, off, true, false, 1, 0.
 fn yes_or_no(text: &str) -> Result<bool, Fault> {
     let value = Value::new(None, text);
     value

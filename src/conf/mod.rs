@@ -1,4 +1,4 @@
-//! miredo-server.conf(5): from lines to a configuration that holds no bad value.
+//! miredo-server.conf(5): from lines to a configuration without bad values.
 //!
 //! | module | what it is for |
 //! | --- | --- |
@@ -9,9 +9,8 @@
 //! | `value`, `host`, `facility` | text to typed values |
 //! | `diagnostic` | a fault with its line and a caret |
 //!
-//! Every fault of a file is found in one run.  The manners are those of the C server: names
-//! without regard to case, the first of repeated directives stands, unknown ones are ignored with
-//! a warning.
+//! Every fault of a file is found in one run. The rules are those of the C server: names are compared without regard to case, the
+//! first of repeated directives counts, and an unknown one is ignored with a warning.
 
 mod diagnostic;
 mod directive;
@@ -40,7 +39,7 @@ pub use value::{Fault, ReceiveBuffer, Workers};
 
 use crate::server::Policy;
 
-/// Most bytes of a configuration file; a larger one is another file by mistake.
+/// Most bytes of a configuration file. A larger file is no configuration.
 pub const MAX_BYTES: u64 = 1 << 20;
 
 /// A configuration without a bad value.
@@ -54,12 +53,12 @@ pub struct Config {
     pub service: Service,
 }
 
-/// What the directives say, but for the addresses, which may be names yet. A directive has its field here or, if each datagram is
-/// judged by it, in [`Policy`], and nowhere else: what is read here is what the monitor keeps and what it sends to its worker.
+/// What the directives say, but for the addresses, which may still be names. A directive has its field here or, if the server goes
+/// by it for each datagram, in [`Policy`], and nowhere else: the monitor keeps this structure and sends it to its worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// What each datagram is judged by.
+    /// What the server goes by for each datagram.
     pub policy: Policy,
     /// `SyslogFacility`.
     pub facility: Facility,
@@ -99,7 +98,7 @@ impl Config {
     }
 }
 
-/// What stands above the file.
+/// What the command line says, which counts more than the file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Overrides<'a> {
     /// The command line's `server_name`, in place of `ServerBindAddress`.  An address in
@@ -109,7 +108,7 @@ pub struct Overrides<'a> {
     pub local: bool,
 }
 
-/// What came of a file.
+/// What reading a file gives.
 #[derive(Clone, Debug)]
 pub struct Parsed {
     /// The configuration; present if and only if no diagnostic is an error.
@@ -157,8 +156,8 @@ pub fn load_if_present(path: &Path, overrides: Overrides<'_>) -> Parsed {
     }
 }
 
-/// Opens without waiting for a writer, where the path is that of a FIFO: a monitor that waits for one cannot be stopped.
-/// What a writer holds open is read to its end all the same, as a shell's `<(...)`.
+/// Opens a FIFO without waiting for a writer: a monitor that waits cannot be stopped. A FIFO that a writer holds open, such as a
+/// shell's `<(...)`, is still read to its end.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     let file = options
@@ -169,13 +168,13 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The text of a file.  Bytes that are not UTF-8 may stand in comments, as they do in old files;
-/// elsewhere the character that replaces them is in no value.
+/// The text of a file. Comments may have bytes that are not UTF-8, as those of old files do. In a value they are a fault: the character
+/// that replaces them is valid in none.
 ///
 /// # Errors
 /// The kind of the system's error, with a message that names the call.
 fn read(path: &Path) -> io::Result<String> {
-    // Without an object: the path stands in front of every diagnostic.
+    // No object: every diagnostic begins with the path.
     let named = |call| move |error: io::Error| io::Error::from(OsError::new(call, "", error));
     let file = open(path).map_err(named("open"))?;
     let mut bytes = Vec::new();

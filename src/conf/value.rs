@@ -1,4 +1,4 @@
-//! Values of directives: from text to a type that can hold no bad one.
+//! Values of directives: from text to a type without bad values.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -13,14 +13,14 @@ use super::directive::Directive;
 use crate::limit::RateLimit;
 use crate::wire::address::ServicePrefix;
 
-/// Why a text is no value.
+/// Why a text is not a valid value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What is wrong.
     pub message: String,
     /// What to do.
     pub help: Option<String>,
-    /// Which word of the value is to blame, from 0.
+    /// The word of the value that has the fault, from 0.
     pub word: usize,
 }
 
@@ -87,7 +87,7 @@ pub enum Workers {
 }
 
 impl Workers {
-    /// Most threads of a server, asked for or not.
+    /// Most threads of a server, also of one that chooses by itself.
     pub const MOST: NonZeroU16 = NonZeroU16::MIN.saturating_add(63);
 }
 
@@ -114,7 +114,7 @@ impl FromStr for Workers {
 /// How much may wait in each socket until a thread reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReceiveBuffer {
-    /// Much, or as much as the system grants.
+    /// As the server chooses, or as much of that as the system grants.
     Auto,
     /// This many bytes, from [`ReceiveBuffer::LEAST`] to [`ReceiveBuffer::MOST`].
     Bytes(u32),
@@ -171,7 +171,7 @@ pub(super) fn rate_limit(text: &str) -> Result<Option<RateLimit>, Fault> {
         }))
 }
 
-/// [`EchoPath`] for serde, which the platform crate does without.
+/// The form of [`EchoPath`] in a message: the platform crate does not depend on serde.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "EchoPath")]
 pub(super) enum SerdeEchoPath {
@@ -198,7 +198,7 @@ pub(super) fn mtu(text: &str) -> Result<u16, Fault> {
     Ok(u16::try_from(mtu).unwrap_or(u16::MAX))
 }
 
-/// Reads a number within bounds; `why` tells where the lower one comes from.
+/// Reads a number within bounds; `why` says where the lower bound comes from.
 fn ranged(
     directive: Directive,
     text: &str,
@@ -230,7 +230,7 @@ fn ranged(
 }
 
 /// Reads a number as strtoul(3) does with base 0: decimal, `0x` or octal after a `0`.
-/// One too large for 64 bits is the largest of them.
+/// A number of more than 64 bits becomes the largest of 64 bits.
 fn number(text: &str) -> Option<u64> {
     let digits = text.strip_prefix('+').unwrap_or(text);
     let (radix, digits) = match digits.as_bytes() {
@@ -242,7 +242,7 @@ fn number(text: &str) -> Option<u64> {
     valid.then(|| u64::from_str_radix(digits, radix).unwrap_or(u64::MAX))
 }
 
-/// A text from the file, cut to what a message can hold.
+/// A text from the file, cut to a length that suits a message.
 pub(super) fn clip(text: &str) -> String {
     match text.char_indices().nth(63) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),

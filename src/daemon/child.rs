@@ -1,4 +1,4 @@
-//! A worker as the monitor sees it: started, ready, stopped.
+//! A worker as the monitor sees it: start, readiness, stop.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -20,7 +20,7 @@ use crate::verdict::Counters;
 /// How long a worker may take from its last message to its end.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Kept on to a worker that logs to stderr; everything else of the environment is not.
+/// The environment variables that a worker gets if it logs to stderr. It gets no other.
 const KEPT_ENVIRONMENT: [&str; 3] = ["RUST_LOG", "RUST_BACKTRACE", "JOURNAL_STREAM"];
 
 /// A worker that serves. Its descriptor is readable when it may have died: see [`Child::has_died`].
@@ -31,22 +31,22 @@ pub struct Child {
     started: Instant,
 }
 
-/// The program to execute as worker: this one.
+/// The file of this program, which is executed as worker.
 #[derive(Debug)]
 pub struct Program(PathBuf);
 
 impl Program {
-    /// Found once, at start, before the file can be replaced.
+    /// Finds the file. Call it at start, before the file can be replaced.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not tell where the file is.
     pub fn current() -> Result<Self, Fault> {
         std::env::current_exe()
             .map(|path| Self(in_search_path(&path).unwrap_or(path)))
             .map_err(|error| Fault::new(format!("cannot find this program's own file: {error}")))
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -56,7 +56,7 @@ impl Child {
     /// Starts a worker on the sockets, whose numbers it writes into the order, and waits until it serves.
     ///
     /// # Errors
-    /// What the worker says of its own start, or that it ended without a word.
+    /// What the worker says of its start, or that it ended and said nothing.
     pub fn start(program: &Program, mut order: Order, sockets: &Sockets) -> Result<Self, Fault> {
         let (ours, theirs) =
             UnixStream::pair().map_err(|error| OsError::new("socketpair", "", error))?;
@@ -73,7 +73,7 @@ impl Child {
         let process = command(program, control, order.log)
             .spawn()
             .map_err(|error| OsError::new("execute", program.0.display(), error))?;
-        // The worker's death must be seen as the end of the stream: no copy of its end stays here.
+        // No copy of the worker's end may stay open here: its death must show as the end of the stream.
         drop((kept, theirs));
         let child = Self {
             process,
@@ -83,25 +83,25 @@ impl Child {
         child.until_ready(order)
     }
 
-    /// How long it has served.
+    /// The time since it was started.
     pub fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Whether it has died. Without waiting, and only then: a message of which a part came is no death.
+    /// Whether it has died. Does not wait. A message that has arrived in part is no death.
     pub fn has_died(&mut self) -> bool {
         loop {
             match self.channel.try_receive() {
-                // It came too late for whoever asked.
+                // The answer to a question that has timed out.
                 Ok(Some(FromWorker::Counted(_))) => {}
                 Err(error) => return error.kind() != ErrorKind::WouldBlock,
-                // The end of the stream, or the last words before it.
+                // The end of the stream, or a message that comes before it.
                 Ok(_) => return true,
             }
         }
     }
 
-    /// What it has counted so far; nothing if it does not say.
+    /// What it has counted so far; `None` if it does not answer.
     pub fn counters(&mut self) -> Option<Counters> {
         self.channel.send(&ToWorker::Count, TIMEOUT).ok()?;
         self.counted()
@@ -115,7 +115,7 @@ impl Child {
         counters
     }
 
-    /// How a worker ended that has died.
+    /// Says how it ended.
     pub fn end(mut self) -> String {
         match self.reap() {
             Some(status) => status.to_string(),
@@ -130,11 +130,11 @@ impl Child {
         }
     }
 
-    /// Tells it what to do and waits until it serves.
+    /// Sends the order and waits until it serves.
     fn until_ready(mut self, order: Order) -> Result<Self, Fault> {
         let order = ToWorker::Order(Box::new(order));
         match self.channel.send(&order, TIMEOUT) {
-            // One that has ended may have said why.
+            // A worker that has ended may have said why: see below.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 return Err(self.unresponsive("take its order", &error));
             }
@@ -154,7 +154,7 @@ impl Child {
         }
     }
 
-    /// Ends a worker that does not do what it should.
+    /// Ends a worker that does not answer, or answers nonsense.
     fn unresponsive(mut self, what: &str, error: &io::Error) -> Fault {
         let why = match error.kind() {
             ErrorKind::TimedOut => format!("no answer in {} seconds", TIMEOUT.as_secs()),
@@ -168,8 +168,8 @@ impl Child {
         ))
     }
 
-    /// Waits for its end, for a moment, then brings it about: a worker that was taken over could close the stream and
-    /// live on. No system call waits for a child with a limit on all systems.
+    /// Waits a moment for its end, then kills it: a worker that was taken over could close the stream and live on.
+    /// It asks again and again, because no system call of all systems waits for a child with a time limit.
     fn reap(&mut self) -> Option<ExitStatus> {
         for _ in 0..EXIT_TIMEOUT.as_millis() {
             if let Ok(Some(status)) = self.process.try_wait() {
@@ -177,7 +177,7 @@ impl Child {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        // It fails when the process is gone, which is what it is for.
+        // It fails when the process is gone, which is as good.
         let _ = self.process.kill();
         self.process.wait().ok()
     }
@@ -189,7 +189,7 @@ impl AsFd for Child {
     }
 }
 
-/// Copies of descriptors that survive exec, closed here once the worker has them.
+/// Copies of descriptors that stay open over exec. The monitor closes them when the worker has them.
 #[derive(Default)]
 struct Kept(Vec<OwnedFd>);
 
@@ -202,7 +202,7 @@ impl Kept {
     }
 }
 
-/// The file of a name without directory, which is all that OpenBSD tells of a program that was found through PATH.
+/// Looks a name without a directory up in PATH. Of a program that was found there, OpenBSD tells no more than the name.
 fn in_search_path(name: &Path) -> Option<PathBuf> {
     if name.components().count() != 1 {
         return None;
@@ -223,12 +223,12 @@ fn command(program: &Program, control: RawFd, log: Target) -> Command {
             let kept = KEPT_ENVIRONMENT.map(|name| Some((name, std::env::var_os(name)?)));
             command.envs(kept.into_iter().flatten());
         }
-        // Whoever started the daemon may wait for the end of these.
+        // A caller may wait until both are closed.
         Target::Syslog(_) => {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         }
     }
-    // One idle thread in place of one a core: the loops have threads of their own.
+    // The loops have threads of their own. async-std's are idle: one is enough.
     command.env("ASYNC_STD_THREAD_COUNT", "1");
     command
 }

@@ -1,4 +1,4 @@
-//! Whom the worker becomes, and what the start needs of root.
+//! The user and group that the worker becomes.
 
 use nix::unistd::{Uid, User, geteuid};
 use platform::Identity;
@@ -6,7 +6,7 @@ use platform::Identity;
 use super::Fault;
 use crate::cli::{Options, USER};
 
-/// How the worker gives up what the monitor has.
+/// How the worker gives up the monitor's privileges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// Started as root: become this user and group, inside an empty directory.
@@ -15,7 +15,7 @@ pub enum Owner {
     Stay,
 }
 
-/// Decides it from who starts the program and what the command line says.
+/// Decides it by the user who starts the program and by the command line.
 ///
 /// # Errors
 /// When the user does not exist, is root, or is asked for by somebody who cannot become it.

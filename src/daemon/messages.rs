@@ -15,10 +15,11 @@ use super::plan::Plan;
 use crate::logging::Target;
 use crate::verdict::Counters;
 
-/// Raised whenever a message changes in form or in meaning: a monitor starts the program that is installed, which may be newer.
+/// Version of the messages. Raise it when one changes in form or in meaning: a monitor starts the program that is installed, which
+/// may be a newer one.
 pub const VERSION: u32 = 1;
 
-/// What a worker of another version says.
+/// What a worker says when the monitor is of another version.
 pub const OTHER_VERSION: &str = "the installed program is of another version than the one that runs: \
      stop the server and start it again";
 
@@ -31,17 +32,17 @@ pub type WorkerChannel = Channel<FromWorker, ToWorker>;
 /// The monitor as the worker's end of the stream.
 pub type MonitorChannel = Channel<ToWorker, FromWorker>;
 
-/// What a monitor says.
+/// What the monitor sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ToWorker {
-    /// What to do; the first message, and only that.
+    /// What to do. The first message, and no later one.
     Order(Box<Order>),
-    /// Tell what was done so far.
+    /// Send the counters.
     Count,
 }
 
-/// What a worker says. The form of `Failed` stays, whatever the version: it is the answer to a monitor of another one.
+/// What a worker sends. The form of `Failed` is the same in every version: it is the answer to a monitor of another version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FromWorker {
@@ -49,7 +50,7 @@ pub enum FromWorker {
     Ready,
     /// It cannot serve, and ends. One line, for the log.
     Failed(String),
-    /// What was done since it started.
+    /// The counters since the worker started.
     Counted(Box<Counters>),
 }
 

@@ -1,15 +1,15 @@
-//! Process life: a monitor that keeps its privileges and holds the sockets, and a worker that has neither and serves.
+//! Two processes: a monitor that keeps its privileges and opens the sockets, and a worker that gives all privilege up and serves.
 //!
 //! | module | what it is for |
 //! | --- | --- |
-//! | [`plan`] | options and configuration, resolved into what a worker is to do |
-//! | [`identity`] | whom the worker becomes, and what the start needs of root |
-//! | [`pidfile`] | the locked process-id file |
+//! | [`plan`] | what to serve: options and configuration, with names looked up |
+//! | [`identity`] | the user and group that the worker becomes |
+//! | [`pidfile`] | the locked process ID file |
 //! | [`signals`] | signals as a descriptor to wait on |
 //! | [`sockets`] | what the monitor opens and every worker inherits |
 //! | [`channel`] | messages over a stream socket: framing, bounds, time limits |
 //! | [`messages`] | what the monitor and a worker tell each other |
-//! | [`child`] | a worker as the monitor sees it: started, ready, stopped |
+//! | [`child`] | a worker as the monitor sees it: start, readiness, stop |
 //! | [`monitor`] | reload, replacement, stop |
 //! | [`worker`] | a worker as it sees itself: opened, confined, serving |
 //! | `poll` | poll(2) with a point in time |
@@ -33,7 +33,7 @@ pub mod worker;
 pub struct Fault(String);
 
 impl Fault {
-    /// A fault that `words` tell whole: what failed, on what, what to do.
+    /// A fault in words: what failed, on which object, what to do.
     pub fn new(words: impl Into<String>) -> Self {
         Self(words.into())
     }

@@ -19,25 +19,25 @@ use crate::cli::Options;
 use crate::logging::{self, Target};
 use crate::verdict::Counters;
 
-/// A worker that lived so long did not die of its start.
+/// A worker that lives this long has started well: if it dies, the next one starts at once.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// Bounds of the delay before a worker that keeps dying is replaced. The first replacement comes at once.
+/// Bounds of the delay before the next worker, when one after the other dies. The first replacement starts at once.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LAST_DELAY: Duration = Duration::from_secs(60);
 
-/// What stays the same for as long as the monitor lives.
+/// How the program was started. It stays the same for as long as the monitor lives.
 #[derive(Debug)]
 pub struct Invocation {
-    /// The command line; the configuration is read again through it.
+    /// The command line, which names the configuration to read at each reload.
     pub options: Options,
-    /// Whom workers become.
+    /// The user that workers become.
     pub owner: Owner,
     /// The file that workers execute.
     pub program: Program,
 }
 
-/// The privileged process: holds the sockets, keeps one worker serving on them.
+/// The privileged process: holds the sockets and keeps one worker serving on them.
 #[derive(Debug)]
 pub struct Monitor {
     invocation: Invocation,
@@ -47,16 +47,16 @@ pub struct Monitor {
     worker: WorkerState,
     /// How long to wait before the next replacement.
     delay: Duration,
-    /// What earlier workers did.
+    /// What earlier workers counted.
     counters: Counters,
-    /// What the last report told.
+    /// What the last report said.
     reported: Counters,
 }
 
 #[derive(Debug)]
 enum WorkerState {
     Serving(Child),
-    /// The last worker died; the next one is due then.
+    /// The last worker died; the next one is to start then.
     Due(Instant),
 }
 
@@ -91,7 +91,7 @@ impl Monitor {
         })
     }
 
-    /// Keeps the server going until a signal ends it; returns what all workers did.
+    /// Keeps a worker serving until a signal ends it; returns what all workers counted.
     ///
     /// # Errors
     /// Of poll(2) alone.
@@ -128,7 +128,7 @@ impl Monitor {
         }
     }
 
-    /// Reads the configuration again. Whatever is wrong with it, the old worker goes on.
+    /// Reads the configuration again. If anything is wrong with it, the old worker goes on.
     fn reload(&mut self) {
         match self.try_reload() {
             Ok(()) => info!("configuration reloaded, serving {}", self.plan),
@@ -141,7 +141,7 @@ impl Monitor {
         }
     }
 
-    /// The new worker serves before the old one stops, on the same sockets where the address is the same.
+    /// Starts a new worker, on the same sockets where the address is the same, and stops the old one when the new one serves.
     fn try_reload(&mut self) -> Result<(), Fault> {
         let plan = Plan::read(&self.invocation.options, &mut |fault| {
             logging::diagnostic(fault)
@@ -162,7 +162,7 @@ impl Monitor {
         Ok(())
     }
 
-    /// One line: what was done since start, and since the last such line.
+    /// Logs what was counted since the start, and since the last report.
     fn report(&mut self) {
         let mut total = self.counters.clone();
         if let WorkerState::Serving(child) = &mut self.worker
@@ -205,7 +205,7 @@ impl Monitor {
         }
     }
 
-    /// Sets the time of the next replacement, and makes the one after it later.
+    /// Sets the time of the next replacement, and doubles the delay of the one after it.
     fn schedule_replacement(&mut self, now: Instant) {
         self.worker = WorkerState::Due(now.checked_add(self.delay).unwrap_or(now));
         self.delay = self.delay.saturating_mul(2).clamp(FIRST_DELAY, LAST_DELAY);

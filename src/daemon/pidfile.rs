@@ -1,4 +1,4 @@
-//! The process-id file, locked for as long as the daemon lives.
+//! The process ID file, locked for as long as the daemon lives.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use platform::OsError;
 
 use super::Fault;
 
-/// A locked file with this process's number in it. Removed when dropped.
+/// A locked file that holds this process's ID. It is removed when dropped.
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
@@ -26,7 +26,7 @@ impl PidFile {
     pub fn create(path: &Path) -> Result<Self, Fault> {
         loop {
             let lock = lock(path)?;
-            // A server that ends removes its file: what was locked may be a file that has no name any more.
+            // A server that ends removes its file: the locked file may have lost its name.
             if !same_file(&lock, path) {
                 continue;
             }
@@ -40,7 +40,7 @@ impl PidFile {
     }
 
     fn write(&mut self) -> std::io::Result<()> {
-        // For every user to read, whatever the umask: it is private in a daemon.
+        // Every user may read it, whatever the umask is, which detaching sets to 077.
         self.lock
             .set_permissions(PermissionsExt::from_mode(0o644))?;
         self.lock.set_len(0)?;
@@ -50,16 +50,16 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // While the lock is held the name is ours, unless somebody replaced the file by hand.
+        // While the lock is held no other server takes the name. Somebody may have replaced the file by hand.
         if same_file(&self.lock, &self.path) {
-            // Nobody is left to be told that it failed.
+            // The daemon ends: there is nobody to report a failure to.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
 fn lock(path: &Path) -> Result<Flock<File>, Fault> {
-    // Anything else than a file of ours would be truncated, made readable for all and removed: /dev/null above all.
+    // What the path names is truncated, made readable for all and later removed. That must not happen to /dev/null.
     if fs::symlink_metadata(path).is_ok_and(|named| !named.is_file()) {
         let why = std::io::Error::other("not a regular file");
         return Err(os("open", path, why));
@@ -83,10 +83,10 @@ fn lock(path: &Path) -> Result<Flock<File>, Fault> {
     })
 }
 
-/// Who wrote the file, as far as it tells.
+/// Who holds the lock, by what is in the file.
 fn holder(mut file: File) -> String {
     let mut text = String::new();
-    // What is not a number is not worth a word; a process id has at most ten digits.
+    // A process ID has at most ten digits. What is no number is not reported.
     let read = Read::by_ref(&mut file).take(16).read_to_string(&mut text);
     match (read, text.trim().parse::<u32>()) {
         (Ok(_), Ok(pid)) => format!("another miredo-server, process {pid}"),

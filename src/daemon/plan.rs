@@ -1,4 +1,4 @@
-//! Options and configuration, resolved into what a worker is to do.
+//! What to serve: options and configuration, with names looked up.
 
 use std::fmt;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -19,11 +19,11 @@ use crate::wire::TEREDO_PORT;
 pub struct Plan {
     /// The addresses to bind.
     pub addresses: Addresses,
-    /// What the directives say beside.
+    /// What the other directives say.
     pub service: Service,
-    /// Threads of the worker, each with sockets of its own.
+    /// How many threads the worker has. Each has its own sockets.
     pub threads: NonZeroUsize,
-    /// For trying Teredo on one machine: no way out to native IPv6.
+    /// A trial on one machine (`--local`): no path to native IPv6.
     pub local: bool,
 }
 
@@ -31,7 +31,7 @@ impl Plan {
     /// Reads the configuration and looks up names. Every fault of the file goes to `report`, warnings included.
     ///
     /// # Errors
-    /// When the file has errors, or a name no address.
+    /// When the file has errors, or a name has no address.
     pub fn read(options: &Options, report: &mut dyn FnMut(&Diagnostic)) -> Result<Self, Fault> {
         let config = configuration(options, report)?;
         let addresses = config
@@ -73,14 +73,14 @@ fn configuration(options: &Options, report: &mut dyn FnMut(&Diagnostic)) -> Resu
         .ok_or_else(|| Fault::new("the configuration has errors"))
 }
 
-/// The secondary address. A trial goes without the next one where this host does not have it: all of 127/8 is there on
-/// Linux, elsewhere only what was configured.
+/// The secondary address. A trial does without the next address where this host does not have it: Linux has all of 127/8,
+/// other systems only what was configured.
 fn secondary(options: &Options, config: &Config, addresses: Addresses) -> Option<Ipv4Addr> {
     let address = addresses.secondary?;
     if !options.local || config.secondary != Secondary::Next {
         return Some(address);
     }
-    // Any port tells whether the address is there; that ours may be taken is for the start to report.
+    // Any free port shows whether the host has the address. Whether port 3544 is taken is reported when it is opened.
     match UdpSocket::bind((address, 0)) {
         Ok(_) => Some(address),
         Err(_) => {
@@ -104,7 +104,7 @@ fn threads(workers: Workers, processors: NonZeroUsize) -> NonZeroUsize {
 mod tests {
     use super::*;
 
-    /// A reload holds six descriptors a thread, and a process may commonly have 1024.
+    /// A reload takes six descriptors a thread, and the usual limit of a process is 1024.
     #[test]
     fn a_large_machine_gets_no_more_threads_than_one_may_ask_for() {
         for (processors, expected) in [(1, 1), (64, 64), (384, 64)] {

@@ -25,7 +25,7 @@ pub enum Request {
     Report,
 }
 
-/// The signals of the monitor. Its descriptor is readable when [`Signals::take`] has something to tell.
+/// The signals of the monitor. Its descriptor is readable when [`Signals::take`] may return something.
 #[derive(Debug)]
 pub struct Signals {
     woken: UnixStream,
@@ -43,8 +43,8 @@ cfg_if::cfg_if! {
 }
 
 impl Signals {
-    /// Takes over SIGHUP, SIGINT and SIGTERM, and makes SIGUSR1 and SIGUSR2 do nothing, whatever the caller ignored
-    /// or blocked: both are inherited.
+    /// Catches SIGHUP, SIGINT and SIGTERM, and makes SIGUSR1 and SIGUSR2 do nothing. What the caller ignored or blocked is
+    /// inherited; this undoes it.
     ///
     /// # Errors
     /// Of sigaction(2), sigprocmask(2) or socketpair(2).
@@ -52,10 +52,10 @@ impl Signals {
         Self::set_up().map_err(fault)
     }
 
-    /// What was asked since the last call; a stop outweighs a reload, which outweighs a report.
+    /// What was asked since the last call: first a stop, then a reload, then a report.
     pub fn take(&mut self) -> Option<Request> {
         let mut sink = [0; 64];
-        // Emptied before the flags are read: a signal in between is seen twice at worst, never lost.
+        // The stream is emptied before the flags are read: a signal in between may be seen twice, but is not lost.
         while matches!(self.woken.read(&mut sink), Ok(read) if read > 0) {}
         let asked = [
             (&self.stop, Request::Stop),
@@ -76,11 +76,11 @@ impl Signals {
             .into_iter()
             .chain(REPORT.map(|signal| (signal, &report)))
         {
-            // In this order: by the time the descriptor is readable, the flag says why.
+            // In this order: when the descriptor is readable, the flag is set.
             flag::register(signal, Arc::clone(seen))?;
             pipe::register(signal, wake.try_clone()?)?;
         }
-        // Where SIGCHLD is ignored, nobody learns how a worker ended, and its number may soon be another process's.
+        // Where SIGCHLD is ignored, the kernel does not keep how a worker ended, nor its process ID from being used again.
         ignore(&[SIGUSR1, SIGUSR2, SIGCHLD])?;
         SigSet::all().thread_unblock()?;
         Ok(Self {
@@ -98,7 +98,7 @@ impl AsFd for Signals {
     }
 }
 
-/// Leaves every decision to the monitor: a terminal's Ctrl-C or a `pkill` by name reaches the worker too.
+/// Makes the signals do nothing in a worker, which Ctrl-C at a terminal and `pkill` by name reach too. The monitor decides.
 ///
 /// # Errors
 /// Of sigaction(2).
@@ -106,7 +106,7 @@ pub fn leave_to_monitor() -> Result<(), Fault> {
     ignore(&[SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(fault)
 }
 
-/// A handler that does nothing, where SIG_IGN would need unsafe code and would be inherited by whatever is executed.
+/// Sets handlers that do nothing. SIG_IGN would need unsafe code, and programs that are executed would inherit it.
 fn ignore(signals: &[i32]) -> io::Result<()> {
     for &signal in signals {
         flag::register(signal, Arc::default())?;

@@ -12,8 +12,8 @@ use super::plan::Plan;
 use crate::conf::ReceiveBuffer;
 use crate::wire::TEREDO_PORT;
 
-/// Bytes that a socket may hold unless the configuration says otherwise: more than ten thousand small datagrams on Linux, which
-/// takes a flood that fills a gigabit tens of milliseconds.
+/// Bytes that a socket may hold unless the configuration says otherwise: more than ten thousand small datagrams on Linux. A flood
+/// at one gigabit per second fills it in tens of milliseconds.
 const RECEIVE_BUFFER: u32 = 4 << 20;
 
 /// The sockets of the daemon.
@@ -22,15 +22,15 @@ pub struct Sockets {
     primary: Endpoint,
     secondary: Option<Endpoint>,
     echo_path: EchoPath,
-    /// The way out to native IPv6; absent in local mode.
+    /// The path to native IPv6; absent in local mode.
     pub raw: Option<OwnedFd>,
 }
 
 impl Sockets {
-    /// Opens the way out to native IPv6, if the plan has one: what an ordinary user lacks, so it comes first.
+    /// Opens the path to native IPv6, if the plan has one. It is the first to open, because an ordinary user may not.
     ///
     /// # Errors
-    /// The want of privilege, with its remedy.
+    /// Those of the system; where privilege is missing, with the remedy.
     pub fn open_raw(plan: &Plan) -> Result<Option<OwnedFd>, Fault> {
         if plan.local {
             return Ok(None);
@@ -48,10 +48,10 @@ impl Sockets {
             })
     }
 
-    /// Opens all that the plan asks for beside.
+    /// Opens all other sockets of the plan.
     ///
     /// # Errors
-    /// Those of the system, naming the address.
+    /// Those of the system, with the address.
     pub fn open(plan: &Plan, raw: Option<OwnedFd>) -> Result<Self, Fault> {
         let primary = open(plan.addresses.primary, plan)?;
         let secondary = plan
@@ -67,11 +67,11 @@ impl Sockets {
         })
     }
 
-    /// The sockets for another plan: those of addresses that stay, with all that is queued in them, and new ones
-    /// for addresses that come. What is held now is left as it is.
+    /// The sockets for another plan: those of addresses that stay, with all that is queued in them, and new ones for new
+    /// addresses. `self` does not change.
     ///
     /// # Errors
-    /// As of [`Sockets::open`].
+    /// Those of [`Sockets::open`].
     pub fn adapt(&self, plan: &Plan) -> Result<Self, Fault> {
         let primary = self.endpoint(plan.addresses.primary, plan)?;
         let secondary = plan
@@ -102,8 +102,8 @@ impl Sockets {
             .map(move |primary| (primary, secondary.next()))
     }
 
-    /// Lets each socket hold what the plan says, or what the system grants of it. Apart from [`Sockets::adapt`], because it
-    /// changes the sockets that stay, which a plan that comes to nothing must not.
+    /// Gives each socket the receive buffer of the plan, or as much of it as the system grants. It is no part of
+    /// [`Sockets::adapt`], because it changes sockets that stay, and a plan that fails must change nothing.
     pub fn set_receive_buffers(&self, plan: &Plan) {
         let (wanted, asked_for) = match plan.service.receive_buffer {
             ReceiveBuffer::Auto => (RECEIVE_BUFFER, false),
@@ -118,7 +118,7 @@ impl Sockets {
                     platform::RECEIVE_BUFFER_LIMIT
                 ),
                 Ok(_) => {}
-                // No reason not to serve.
+                // The server works with a small buffer, too.
                 Err(error) => warn!("{error}"),
             }
         }

@@ -1,6 +1,6 @@
 //! A worker as it sees itself: opened, confined, serving.
 //!
-//! The order is a type: nothing serves that is not [`Confined`], and nothing becomes confined twice.
+//! Types keep this order: only a [`Confined`] worker can serve, and it is confined once.
 
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
@@ -27,15 +27,15 @@ use crate::run::{self, Running};
 use crate::server::{Server, Settings};
 use crate::verdict::Counters;
 
-/// Runs as a worker until the monitor says stop, or is gone.
+/// Runs as a worker until the monitor tells it to stop, or is gone.
 pub fn main(arguments: &Arguments) -> ExitCode {
     let (inherited, mut stream) = match claim(arguments) {
         Ok(claimed) => claimed,
-        // Without the monitor's socket nobody tells where the log is.
+        // The order, which says where to log, comes through the monitor's socket.
         Err(fault) => return fail_on_stderr(&fault),
     };
     if arguments.monitor_is_older() {
-        // In the form that it reads.
+        // In the form that such a monitor reads.
         let _ = stream.write_all(format!("failed {OTHER_VERSION}\n").as_bytes());
         return ExitCode::FAILURE;
     }
@@ -66,22 +66,22 @@ fn claim(arguments: &Arguments) -> Result<(Inherited, UnixStream), Fault> {
     Ok((inherited, control.into()))
 }
 
-/// Lets a panic of any thread end the process, so that the monitor replaces it: without one of its threads a worker
-/// would leave the clients whom the kernel assigns to that thread's sockets without an answer, for good.
+/// Makes a panic of any thread end the process, so that the monitor replaces it. A worker without one of its threads would
+/// never answer the clients that the kernel assigns to that thread's sockets.
 fn abort_on_panic(monitor: Sender<FromWorker>) {
     panic::set_hook(Box::new(move |panic| {
         log::error!("{panic}");
-        // A monitor that knows it serves learns of its end alone, and the log has the words.
+        // For a monitor that waits for the worker to start. Later, the monitor reports the end of the process alone.
         let _ = monitor.send(&FromWorker::failed(&format!("the worker {panic}")), TIMEOUT);
         process::abort();
     }));
 }
 
-/// All that is done before it serves.
+/// Does everything up to the threads that serve.
 fn start(inherited: Inherited, monitor: &mut MonitorChannel) -> Result<Serving, Fault> {
     signals::leave_to_monitor()?;
-    // In the foreground standard error is root's terminal, and who has it for controlling terminal can type into
-    // it (TIOCSTI, ioctl_tty(2)).
+    // In the foreground, standard error is root's terminal. A process whose controlling terminal it is can type into it
+    // (TIOCSTI, ioctl_tty(2)).
     setsid().map_err(|error| OsError::new("setsid", "", error))?;
     let order = take_order(monitor)?;
     logging::init(order.log);
@@ -99,23 +99,23 @@ fn take_order(monitor: &mut MonitorChannel) -> Result<Order, Fault> {
     }
 }
 
-/// The inherited sockets, with all privilege still there.
+/// A worker that has its sockets and still has all privileges.
 struct Opened {
     order: Order,
     pairs: Vec<PairSockets>,
-    /// One a pair, or none.
+    /// As many as pairs, or none.
     raw: Vec<OwnedFd>,
     host: HostAddresses,
 }
 
-/// The same without privilege.
+/// A worker without privileges.
 struct Confined {
     opened: Opened,
-    /// The order of start-up as a type: there is no other way to come by one.
+    /// What [`platform::confine`] returns, and nothing else makes.
     _proof: platform::Confined,
 }
 
-/// Threads that serve.
+/// A worker whose threads serve.
 struct Serving {
     running: Running,
     threads: Vec<JoinHandle<()>>,
@@ -197,7 +197,7 @@ impl Confined {
 }
 
 impl Serving {
-    /// Says that it serves, then answers the monitor until that has nothing more to say, or is gone.
+    /// Says that it serves, then answers the monitor until the monitor tells it to stop, or is gone.
     fn until_stopped(self, monitor: &mut MonitorChannel) -> io::Result<()> {
         monitor.send(&FromWorker::Ready, TIMEOUT)?;
         while let Some(message) = monitor.receive(None)? {
@@ -207,7 +207,7 @@ impl Serving {
             }
         }
         let counted = self.stop();
-        // A monitor that is gone does not count.
+        // It fails when the monitor is gone.
         let _ = monitor.send(&counted, TIMEOUT);
         Ok(())
     }
@@ -215,7 +215,7 @@ impl Serving {
     fn stop(self) -> FromWorker {
         drop(self.running);
         for thread in self.threads {
-            // A thread that panicked has ended the process.
+            // It cannot fail: a panic would have ended the process.
             let _ = thread.join();
         }
         count(&self.ledgers)
