@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
-use crate::lab::{Namespace, Server, Subject, link};
+use crate::lab::{Client, Namespace, Server, Subject, link};
 
 pub(crate) const PRIMARY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(crate) const SECONDARY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -111,6 +111,11 @@ impl Internet {
         Subject::chosen().start(&self.server, &configuration, 2)
     }
 
+    /// Starts a client at each site.
+    pub(crate) fn start_clients(&self) -> [Client<'_>; 2] {
+        self.sites.each_ref().map(Site::start_client)
+    }
+
     /// How many packets have passed the server's interfaces until now, by kind: [`watch_rules`].
     pub(crate) fn watch(&self) -> BTreeMap<String, u64> {
         self.server.counters("inet watch")
@@ -136,6 +141,11 @@ impl Site {
         nat.nft(&nat_rules(kind, number));
         let mapped = SocketAddrV4::new(outside, OUTSIDE_PORT);
         Self { host, mapped, nat }
+    }
+
+    /// Starts a client at the port that the NAT maps.
+    pub(crate) fn start_client(&self) -> Client<'_> {
+        Client::start(&self.host, PRIMARY, INSIDE_PORT)
     }
 
     /// How many packets the NAT has refused because nothing inside had asked for them.

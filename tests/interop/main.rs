@@ -10,15 +10,13 @@
 mod internet;
 #[path = "../lab/mod.rs"]
 mod lab;
-mod miredo;
 mod qualifier;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::time::Duration;
 
-use internet::{Internet, NATIVE, NATIVE_TOO, Nat, PRIMARY, SECONDARY};
-use lab::{DEADLINE, Namespace, Subject, wait_until};
-use miredo::{Client, Relay};
+use internet::{Internet, NATIVE, NATIVE_TOO, Nat, PRIMARY, RELAY, SECONDARY};
+use lab::{DEADLINE, Namespace, Relay, Subject, wait_until};
 use qualifier::Qualifier;
 
 const TOOLS: [&str; 5] = ["ip", "nft", "ping", "miredo", "/dev/net/tun"];
@@ -33,7 +31,7 @@ fn clients_qualify() {
     }
     let internet = Internet::new([Nat::Restricted, Nat::Cone]);
     let _server = internet.start_server();
-    let clients = internet.sites.each_ref().map(Client::start);
+    let clients = internet.start_clients();
 
     for (client, site) in clients.iter().zip(&internet.sites) {
         let address = client.wait_for_address();
@@ -60,8 +58,8 @@ fn clients_reach_a_native_host() {
     }
     let internet = Internet::new([Nat::Restricted, Nat::Cone]);
     let _server = internet.start_server();
-    let _relay = Relay::start(&internet.relay, "cone");
-    let clients = internet.sites.each_ref().map(Client::start);
+    let _relay = Relay::start(&internet.relay, RELAY, "cone");
+    let clients = internet.start_clients();
 
     for client in &clients {
         client.wait_for_address();
@@ -87,8 +85,8 @@ fn clients_reach_a_native_host_through_a_tunnel() {
     let internet = Internet::new([Nat::Restricted, Nat::Cone]);
     internet.server.forward();
     let _server = internet.start_server_with("EchoPath tunnel\n");
-    let _relay = Relay::start(&internet.relay, "cone");
-    let client = Client::start(&internet.sites[0]);
+    let _relay = Relay::start(&internet.relay, RELAY, "cone");
+    let client = internet.sites[0].start_client();
     client.wait_for_address();
     ping(client.host, NATIVE);
     let seen = internet.watch();
@@ -113,8 +111,8 @@ fn native_host_reaches_clients(relay_type: &str) {
     }
     let internet = Internet::new([Nat::Restricted, Nat::Cone]);
     let _server = internet.start_server();
-    let _relay = Relay::start(&internet.relay, relay_type);
-    let clients = internet.sites.each_ref().map(Client::start);
+    let _relay = Relay::start(&internet.relay, RELAY, relay_type);
+    let clients = internet.start_clients();
 
     for client in &clients {
         ping(&internet.native, client.wait_for_address());
@@ -134,7 +132,7 @@ fn clients_reach_each_other() {
     }
     let internet = Internet::new([Nat::Restricted, Nat::Restricted]);
     let _server = internet.start_server();
-    let [one, other] = internet.sites.each_ref().map(Client::start);
+    let [one, other] = internet.start_clients();
     one.wait_for_address();
 
     ping(one.host, other.wait_for_address());
@@ -153,8 +151,8 @@ fn service_survives_a_restart() {
     }
     let internet = Internet::new([Nat::Restricted, Nat::Restricted]);
     let server = internet.start_server();
-    let _relay = Relay::start(&internet.relay, "cone");
-    let [one, other] = internet.sites.each_ref().map(Client::start);
+    let _relay = Relay::start(&internet.relay, RELAY, "cone");
+    let [one, other] = internet.start_clients();
     let address = one.wait_for_address();
     ping(one.host, NATIVE);
 
@@ -181,7 +179,7 @@ fn a_client_waits_for_its_server() {
         return;
     }
     let internet = Internet::new([Nat::Restricted, Nat::Cone]);
-    let client = Client::start(&internet.sites[0]);
+    let client = internet.sites[0].start_client();
     wait_until("a solicitation in vain", DEADLINE, || {
         internet.watch()["solicitations"] > 0
     });

@@ -4,6 +4,7 @@
 //! - [`Namespace`] is one host: addresses, commands, sockets. [`link`] joins two hosts with a cable.
 //! - [`Process`] is a daemon in a namespace, its output captured.
 //! - [`Subject`] is the server binary under test; [`Server`] is one running instance of it.
+//! - [`Client`] and [`Relay`] are Debian's `miredo`.
 //! - [`wait_until`] is the only way to wait for what gives no event.
 //!
 //! Everything made here is removed on drop, also while a test panics. What a killed test run left
@@ -18,6 +19,7 @@
 )]
 
 mod cleanup;
+mod miredo;
 mod namespace;
 mod process;
 mod server;
@@ -29,6 +31,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use miredo::{Client, Relay};
 pub(crate) use namespace::{Namespace, link};
 pub(crate) use process::Process;
 pub(crate) use server::{Server, Subject};

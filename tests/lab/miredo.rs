@@ -1,27 +1,25 @@
 //! Debian's `miredo`, as client and as relay.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::internet::{INSIDE_PORT, PRIMARY, RELAY, Site};
-use crate::lab::{DEADLINE, Namespace, PrivateDir, Process, wait_until};
+use super::{DEADLINE, Namespace, PrivateDir, Process, wait_until};
 
 /// The tunnel interface that `miredo` makes.
 const INTERFACE: &str = "teredo";
 
-/// A Teredo client behind its NAT.
+/// A Teredo client.
 pub(crate) struct Client<'a> {
     pub(crate) host: &'a Namespace,
     _daemon: Daemon,
 }
 
 impl<'a> Client<'a> {
-    pub(crate) fn start(site: &'a Site) -> Self {
-        let daemon = Daemon::start(
-            &site.host,
-            &format!("RelayType client\nServerAddress {PRIMARY}\nBindPort {INSIDE_PORT}\n"),
-        );
+    /// Asks `server` from UDP port `port`.
+    pub(crate) fn start(host: &'a Namespace, server: Ipv4Addr, port: u16) -> Self {
+        let configuration = format!("RelayType client\nServerAddress {server}\nBindPort {port}\n");
+        let daemon = Daemon::start(host, &configuration);
         Self {
-            host: &site.host,
+            host,
             _daemon: daemon,
         }
     }
@@ -50,8 +48,8 @@ pub(crate) struct Relay {
 impl Relay {
     /// `kind` is the value of RelayType in miredo.conf(5): `cone` or `restricted`.
     #[track_caller]
-    pub(crate) fn start(host: &Namespace, kind: &str) -> Self {
-        let daemon = Daemon::start(host, &format!("RelayType {kind}\nBindAddress {RELAY}\n"));
+    pub(crate) fn start(host: &Namespace, address: Ipv4Addr, kind: &str) -> Self {
+        let daemon = Daemon::start(host, &format!("RelayType {kind}\nBindAddress {address}\n"));
         wait_until("the relay's route", DEADLINE, || {
             host.ip("-6 route show")
                 .contains(&format!("2001::/32 dev {INTERFACE}"))
