@@ -49,12 +49,13 @@ scripts() {
     for script in ci/*.sh; do
         sh -n "$script"
     done
+    sh -n etc/anycast/teredo-anycast
     bash -n .ci/run
     if ! command -v shellcheck >/dev/null; then
         skip 'shell scripts' 'no shellcheck'
         return
     fi
-    shellcheck --external-sources ci/*.sh .ci/run
+    shellcheck --external-sources ci/*.sh .ci/run etc/anycast/teredo-anycast
 }
 
 pages() {
@@ -63,7 +64,7 @@ pages() {
         return
     fi
     # It does not matter which other manuals this machine has.
-    ! mandoc -T lint man/*.[58] 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db lacks'
+    ! mandoc -T lint man/*.[578] 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db lacks'
 }
 
 samples() {

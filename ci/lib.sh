@@ -85,10 +85,11 @@ packages() {
     apt-get update -q
     # shellcheck disable=SC2086 # a list of words
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
-    # ... and no Teredo client or server may start at the next boot, since its package is here for a test.
+    # ... and none of these daemons may start at the next boot, since their packages are here for a test.
     for package in $missing; do
         case $package in
-            miredo | miredo-server) update-rc.d "$package" disable ;;
+            bird2) update-rc.d bird disable ;;
+            frr | miredo | miredo-server) update-rc.d "$package" disable ;;
         esac
     done
 }
