@@ -9,7 +9,7 @@
 debian=etc/ports/debian
 package=miredo-server-rs
 out=${CARGO_TARGET_DIR:-target}/debian
-settings='SYSTEM=Linux PREFIX=/usr SYSCONFDIR=/etc LOCALSTATEDIR=/var RUNUSER=_miredo SAMPLEDIR=/usr/share/doc/miredo-server-rs/examples'
+settings='SYSTEM=Linux PREFIX=/usr SYSCONFDIR=/etc LOCALSTATEDIR=/var RUNUSER=_miredo SAMPLEDIR=/usr/share/doc/miredo-server-rs/examples EXAMPLEDIR=/usr/share/doc/miredo-server-rs/examples'
 
 main() {
     if ! command -v dpkg-deb >/dev/null; then

@@ -47,16 +47,20 @@ packing_list() {
     case $1 in
         Linux)
             common /usr/local /usr/local/share/man
+            echo /etc/miredo/anycast.conf.sample
             echo /etc/miredo/miredo-server.conf.sample
+            echo /usr/local/lib/systemd/system/teredo-anycast.service
             echo /usr/local/lib/systemd/system/miredo-server.service
             echo /usr/local/lib/systemd/system/miredo-server-unprivileged.service
             ;;
         Darwin)
             common /usr/local /usr/local/share/man
+            echo /samples/anycast.conf.sample
             echo /samples/miredo-server.conf.sample
             echo /Library/LaunchDaemons/miredo-server.plist
             ;;
         *)
+            echo /samples/anycast.conf.sample
             echo /samples/miredo-server.conf.sample
             port "$1" | grep -v '\.sample$'
             ;;
@@ -72,6 +76,11 @@ common() {
         echo "$1/share/zsh/site-functions/_$program"
     done
     echo "$2/man5/miredo-server.conf.5"
+    echo "$2/man7/teredo-anycast.7"
+    echo "$1/libexec/teredo-anycast"
+    for example in bird.conf bird-router.conf frr.conf; do
+        echo "$1/share/examples/miredo-server/anycast/$example"
+    done
 }
 
 # The packing list of a port, in absolute paths, with the files that the ports tree adds itself.
@@ -80,6 +89,7 @@ port() {
         FreeBSD)
             sed -e 's/^@sample //' -e 's/\.gz$//' -e 's|^|/usr/local/|' etc/ports/freebsd/pkg-plist
             echo /usr/local/etc/rc.d/miredo_server
+            echo /usr/local/etc/rc.d/teredo_anycast
             ;;
         OpenBSD)
             sed -n -e '/pkg-readmes/d' -e 's/^@man //' -e 's/^@bin //' -e '/\/$/d' -e '/^@/d' -e 's|^|/usr/local/|p' \
@@ -123,7 +133,7 @@ refusal() {
 paths() {
     # shellcheck disable=SC2046
     for file in $(make -s list $(settings)); do
-        if grep -I -n -e '@[A-Z]*@' -e '/etc/miredo/miredo-server\.conf' -e '/var/run/miredo' -e '/var/empty' \
+        if grep -I -n -e '@[A-Z]*@' -e '/etc/miredo/' -e '/var/run/miredo' -e '/var/empty' \
             -e '/usr/local' "$file" | grep -v -e "$prefix/conf/miredo" -e "$prefix/var"; then
             echo "$file: has other paths than those set"
             return 1

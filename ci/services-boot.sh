@@ -19,6 +19,7 @@ main() {
         comes_back "$unit"
         stops "$unit"
         says_what_is_wrong "$unit"
+        announces "$unit"
         echo "ok: $unit"
     done
 }
@@ -87,6 +88,31 @@ says_what_is_wrong() {
     journalctl --quiet --unit="$1" --grep='bind 192.0.2.2:3544' | grep -q . || failed "$1" 'does not say what is wrong'
     systemctl stop "$1"
     ip address replace 192.0.2.2/32 dev lo
+}
+
+# The health check of teredo-anycast(7) starts with the server. It withdraws the prefix when it is killed, and before the server stops.
+announces() {
+    printf 'ADDRESS=192.0.2.1\nPREFIX=192.0.2.0/30\n' >/etc/miredo/anycast.conf
+    systemctl --quiet enable teredo-anycast
+    systemctl start "$1"
+    await 'the prefix' announced
+    systemctl kill --kill-whom=main --signal=KILL teredo-anycast
+    await 'a withdrawal' withdrawn
+    await 'the prefix again' announced
+    systemctl stop "$1" || failed "$1" 'does not stop'
+    withdrawn || failed teredo-anycast 'leaves its route'
+    journalctl --quiet --output=cat --unit="$1" --unit=teredo-anycast --grep='^stopped|withdrawn: stopped' | tail -n 2 |
+        head -n 1 | grep -q 'withdrawn: stopped' || failed teredo-anycast 'stops after the server'
+    systemctl --quiet disable teredo-anycast
+    rm /etc/miredo/anycast.conf
+}
+
+announced() {
+    ip -4 route show type blackhole | grep -q '^blackhole 192\.0\.2\.0/30'
+}
+
+withdrawn() {
+    ! announced
 }
 
 worker() {

@@ -8,7 +8,7 @@
 
 main() {
     check 'Debian packages' packages bsdutils dash iproute2 logrotate mksh python3 shellcheck systemd systemd-container
-    check 'rc.d of FreeBSD and NetBSD' with dash scripts dash sh etc/rc.d/freebsd etc/rc.d/netbsd
+    check 'rc.d of FreeBSD and NetBSD' with dash scripts dash sh etc/rc.d/freebsd etc/anycast/freebsd etc/rc.d/netbsd
     check 'rc.d of OpenBSD' with mksh scripts mksh ksh etc/rc.d/openbsd
     check 'launchd' with python3 plist
     check 'logrotate' with logrotate rotation
@@ -69,9 +69,9 @@ units() {
 }
 
 # systemd's rating of what an attacker could do who has taken over the service: 0 is harmless, 100 is root. The rating depends on
-# the version; that of Debian 12 gives 25 and 16.
+# the version; that of Debian 12 gives 25, 16 and 18.
 exposure() {
-    for limit in miredo-server:30 miredo-server-unprivileged:20; do
+    for limit in miredo-server:30 miredo-server-unprivileged:20 teredo-anycast:20; do
         systemd-analyze security --offline=yes --no-pager --threshold="${limit#*:}" \
             "$scratch/lib/systemd/system/${limit%:*}.service"
     done

@@ -46,12 +46,13 @@ settings() {
     esac
     : "${LOCALSTATEDIR:=/var}" "${RUNUSER:=nobody}" "${DESTDIR:=}"
     : "${EMPTYDIR:=/var/empty}" "${RUNDIR:=$LOCALSTATEDIR/run}"
-    : "${SBINDIR:=$PREFIX/sbin}" "${MANDIR:=$PREFIX/share/man}" "${SAMPLEDIR:=$SYSCONFDIR/miredo}"
+    : "${SBINDIR:=$PREFIX/sbin}" "${LIBEXECDIR:=$PREFIX/libexec}" "${EXAMPLEDIR:=$PREFIX/share/examples/miredo-server}"
+    : "${MANDIR:=$PREFIX/share/man}" "${SAMPLEDIR:=$SYSCONFDIR/miredo}"
     given=${BUILT-}
     : "${BUILT:=${CARGO_TARGET_DIR:-target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release}"
     : "${CARGO:=cargo}"
     # These characters do not work in pages, units and sed commands.
-    case $PREFIX$SYSCONFDIR$RUNDIR$LOCALSTATEDIR$EMPTYDIR$SBINDIR$RUNUSER in
+    case $PREFIX$SYSCONFDIR$RUNDIR$LOCALSTATEDIR$EMPTYDIR$SBINDIR$LIBEXECDIR$EXAMPLEDIR$RUNUSER in
         *' '* | *'	'* | *'|'* | *'&'* | *\\*)
             echo "a setting must not contain a space or one of | & \\" >&2
             exit 2
@@ -76,25 +77,38 @@ files() {
         echo "644 etc/completions/_$program $PREFIX/share/zsh/site-functions/_$program"
         echo "644 etc/completions/$program.fish $PREFIX/share/fish/vendor_completions.d/$program.fish"
     done
-    for page in man/*.5; do
-        echo "644 $page $MANDIR/man5/$(basename "$page")"
+    for page in man/*.[57]; do
+        echo "644 $page $MANDIR/man${page##*.}/$(basename "$page")"
     done
     # The configuration itself is never installed: it belongs to the administrator.
     echo "644 etc/miredo-server.conf.sample $SAMPLEDIR/miredo-server.conf.sample"
+    fleet
     service
+}
+
+fleet() {
+    echo "755 etc/anycast/teredo-anycast $LIBEXECDIR/teredo-anycast"
+    echo "644 etc/anycast/anycast.conf.sample $SAMPLEDIR/anycast.conf.sample"
+    for example in bird.conf bird-router.conf frr.conf; do
+        echo "644 etc/anycast/$example $EXAMPLEDIR/anycast/$example"
+    done
 }
 
 service() {
     # "none" is for packages that have their own service script.
     [ "$SERVICEDIR" != none ] || return 0
     case $SYSTEM in
-        FreeBSD | DragonFly) echo "755 etc/rc.d/freebsd $SERVICEDIR/miredo_server" ;;
+        FreeBSD | DragonFly)
+            echo "755 etc/rc.d/freebsd $SERVICEDIR/miredo_server"
+            echo "755 etc/anycast/freebsd $SERVICEDIR/teredo_anycast"
+            ;;
         OpenBSD) echo "755 etc/rc.d/openbsd $SERVICEDIR/miredo_server" ;;
         NetBSD) echo "755 etc/rc.d/netbsd $SERVICEDIR/miredo_server" ;;
         Darwin) echo "644 etc/launchd/miredo-server.plist $SERVICEDIR/miredo-server.plist" ;;
         Linux)
             echo "644 etc/systemd/miredo-server.service $SERVICEDIR/miredo-server.service"
             echo "644 etc/systemd/miredo-server-unprivileged.service $SERVICEDIR/miredo-server-unprivileged.service"
+            echo "644 etc/anycast/teredo-anycast.service $SERVICEDIR/teredo-anycast.service"
             ;;
     esac
 }
@@ -143,13 +157,14 @@ put() {
 # the program, so they can be read without installation.
 substituted() {
     case $1 in
-        etc/rc.d/* | etc/systemd/* | etc/launchd/*)
+        etc/rc.d/* | etc/systemd/* | etc/launchd/* | etc/anycast/*)
             sed -e "s|@SBINDIR@|$SBINDIR|g" -e "s|@SYSCONFDIR@|$SYSCONFDIR|g" -e "s|@RUNDIR@|$RUNDIR|g" \
-                -e "s|@LOCALSTATEDIR@|$LOCALSTATEDIR|g" -e "s|@RUNUSER@|$RUNUSER|g" "$1"
+                -e "s|@LOCALSTATEDIR@|$LOCALSTATEDIR|g" -e "s|@RUNUSER@|$RUNUSER|g" -e "s|@LIBEXECDIR@|$LIBEXECDIR|g" "$1"
             ;;
         *)
-            sed -e "s|/etc/miredo/miredo-server\\.conf|$config|g" -e "s|/var/run/miredo-server\\.pid|$pidfile|g" \
-                -e "s|/var/empty|$EMPTYDIR|g" -e "s|/usr/local/sbin|$SBINDIR|g" -e "s|\\[default: nobody\\]|[default: $RUNUSER]|g" \
+            sed -e "s|/etc/miredo/|$SYSCONFDIR/miredo/|g" -e "s|/var/run/miredo-server\\.pid|$pidfile|g" \
+                -e "s|/var/empty|$EMPTYDIR|g" -e "s|/usr/local/sbin|$SBINDIR|g" -e "s|/usr/local/libexec|$LIBEXECDIR|g" \
+                -e "s|/usr/local/share/examples/miredo-server|$EXAMPLEDIR|g" -e "s|\\[default: nobody\\]|[default: $RUNUSER]|g" \
                 -e "s|^\\.Dq nobody|.Dq $RUNUSER|" "$1"
             ;;
     esac
@@ -160,7 +175,7 @@ uninstall_all() {
     files | while read -r _ _ target; do
         rm -f "$DESTDIR$target"
     done
-    rmdir "$DESTDIR$SAMPLEDIR" 2>/dev/null || :
+    rmdir "$DESTDIR$EXAMPLEDIR/anycast" "$DESTDIR$EXAMPLEDIR" "$DESTDIR$SAMPLEDIR" 2>/dev/null || :
 }
 
 main "$@"
