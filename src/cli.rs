@@ -9,6 +9,7 @@
 //! | `MIREDO_USER` | `nobody` |
 //! | `MIREDO_EMPTY_DIR` (read in the platform crate) | `/var/empty` |
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -91,6 +92,23 @@ pub struct Options {
 }
 
 impl Options {
+    /// The arguments of a process that reads the configuration as this one would, whatever directory it is in.
+    pub fn to_reader(&self) -> Vec<OsString> {
+        let options = [
+            ("--config", self.config.as_ref().map(OsString::from)),
+            ("--user", self.user.as_ref().map(OsString::from)),
+        ];
+        let mut arguments = Vec::new();
+        for (name, value) in options {
+            arguments.extend(value.into_iter().flat_map(|value| [name.into(), value]));
+        }
+        arguments.extend(self.local.then(|| "--local".into()));
+        if let Some(host) = &self.server_name {
+            arguments.extend(["--".into(), host.to_string().into()]);
+        }
+        arguments
+    }
+
     /// Whether the server stays where it was started: asked for, or for a trial.
     pub fn stays(&self) -> bool {
         self.foreground || self.local

@@ -1,28 +1,78 @@
-//! Where log lines go: to stderr for a person or a supervisor, to syslog(3) for a daemon.
+//! Where log lines go: to stderr for a person or a supervisor, to syslog(3) for a daemon, to the monitor from its worker.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | `queue` | lines on their way to stderr or syslog(3), which may be slow or hang |
+//! | `forward` | lines of a worker on their way to the monitor |
 
 use std::io::Write;
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Record};
 use nix::sys::stat::fstat;
 use nix::syslog::{Severity, syslog};
 use serde::{Deserialize, Serialize};
 
 use crate::conf::{self, Diagnostic, Facility};
+use crate::escape::Escaped;
+
+mod forward;
+mod queue;
+
+pub use forward::forward;
+pub use queue::{finish, init, start};
 
 /// Where log lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// Through env_logger, which honours `RUST_LOG`.
     Stderr,
-    /// Through syslog(3) of the C library, which works inside a chroot and under pledge(2).
+    /// Through syslog(3) of the C library.
     Syslog(Facility),
 }
 
-/// Starts logging. Only the first call in a process chooses the target; later ones can change the facility.
-pub fn init(target: Target) {
-    match target {
-        Target::Stderr => to_stderr(),
-        Target::Syslog(facility) => to_syslog(facility),
+/// One line, as it goes from one thread or process to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLine {
+    /// How severe.
+    pub level: Level,
+    /// Which part of the program wrote it, for `RUST_LOG`.
+    pub target: String,
+    /// What it says.
+    pub text: String,
+}
+
+impl LogLine {
+    /// Most characters of a text.
+    pub const TEXT_MAX: usize = 1024;
+    /// Most characters of a target.
+    const TARGET_MAX: usize = 64;
+
+    /// A line of bounded length, without control characters.
+    fn new(record: &Record<'_>) -> Self {
+        let one_line = |text: &str, most| {
+            let one_line = |c: char| if c.is_control() { ' ' } else { c };
+            text.chars().take(most).map(one_line).collect()
+        };
+        Self {
+            level: record.level(),
+            target: one_line(record.target(), Self::TARGET_MAX),
+            text: one_line(&record.args().to_string(), Self::TEXT_MAX),
+        }
+    }
+}
+
+/// Logs a line that another process wrote, as if it were one of this process.
+pub fn relay(line: &LogLine) {
+    if line.level <= log::max_level() {
+        let record = |args| {
+            Record::builder()
+                .level(line.level)
+                .target(&line.target)
+                .args(args)
+                .build()
+        };
+        log::logger().log(&record(format_args!("{}", Escaped(&line.text))));
     }
 }
 
@@ -35,7 +85,54 @@ pub fn diagnostic(diagnostic: &Diagnostic) {
     log::log!(level, "{}", diagnostic.headline());
 }
 
-fn to_stderr() {
+/// Where lines end. Both may make the thread that calls them wait.
+enum Sink {
+    Stderr(env_logger::Logger),
+    Syslog,
+}
+
+impl Sink {
+    fn new(target: Target) -> Self {
+        match target {
+            Target::Stderr => Self::Stderr(stderr()),
+            Target::Syslog(_) => Self::Syslog,
+        }
+    }
+
+    /// The most that it writes.
+    fn level(&self) -> LevelFilter {
+        match self {
+            Self::Stderr(logger) => logger.filter(),
+            Self::Syslog => LevelFilter::Info,
+        }
+    }
+
+    fn takes(&self, record: &Record<'_>) -> bool {
+        match self {
+            Self::Stderr(logger) => logger.matches(record),
+            Self::Syslog => record.level() <= self.level(),
+        }
+    }
+
+    fn write(&self, line: &LogLine) {
+        match self {
+            Self::Stderr(logger) => {
+                let record = |args| {
+                    Record::builder()
+                        .level(line.level)
+                        .target(&line.target)
+                        .args(args)
+                        .build()
+                };
+                logger.log(&record(format_args!("{}", line.text)));
+            }
+            // A log that fails cannot be reported.
+            Self::Syslog => drop(syslog(severity(line.level), &line.text)),
+        }
+    }
+}
+
+fn stderr() -> env_logger::Logger {
     let mut builder =
         env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
     // The journal keeps its own time and reads the level from a prefix (sd-daemon(3)).
@@ -46,8 +143,7 @@ fn to_stderr() {
     } else {
         builder.format_target(false);
     }
-    // It fails where a logger is set already, which then stays.
-    let _ = builder.try_init();
+    builder.build()
 }
 
 /// Whether standard error is what `JOURNAL_STREAM` names, by device and inode (systemd.exec(5)). The variable alone says
@@ -57,31 +153,6 @@ fn stderr_is_journal() -> bool {
         return false;
     };
     fstat(std::io::stderr()).is_ok_and(|file| stream == format!("{}:{}", file.st_dev, file.st_ino))
-}
-
-fn to_syslog(facility: Facility) {
-    platform::syslog::open(facility.code());
-    // It fails where this logger is set already: then only the facility changes.
-    if log::set_logger(&Syslog).is_ok() {
-        log::set_max_level(LevelFilter::Info);
-    }
-}
-
-struct Syslog;
-
-impl Log for Syslog {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= LevelFilter::Info
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            // A log that fails cannot be reported.
-            let _ = syslog(severity(record.level()), &record.args().to_string());
-        }
-    }
-
-    fn flush(&self) {}
 }
 
 fn severity(level: Level) -> Severity {

@@ -8,22 +8,26 @@ use std::process::ExitCode;
 use clap::Parser;
 use log::{error, info, warn};
 use miredo_server::cli::{self, Options};
-use miredo_server::daemon::child::Program;
 use miredo_server::daemon::monitor::{self, Invocation, Monitor};
 use miredo_server::daemon::pidfile::PidFile;
-use miredo_server::daemon::plan::Plan;
+use miredo_server::daemon::program::Program;
+use miredo_server::daemon::reader::{self, Reader};
 use miredo_server::daemon::signals::Signals;
 use miredo_server::daemon::sockets::Sockets;
 use miredo_server::daemon::{Fault, identity, worker};
 use miredo_server::logging::{self, Target};
-use platform::Access;
+use platform::{Access, OsError};
 
 fn main() -> ExitCode {
     if let Some(arguments) = cli::worker::Arguments::of_worker(std::env::args_os()) {
         return worker::main(&arguments);
     }
-    let options = Options::parse();
-    match serve(options) {
+    if let Some(arguments) = reader::arguments_of_reader(std::env::args_os()) {
+        return reader::main(arguments);
+    }
+    let outcome = serve(Options::parse());
+    logging::finish();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             tell(&format_args!("miredo-server: {fault}"));
@@ -36,15 +40,15 @@ fn serve(options: Options) -> Result<(), Fault> {
     if options.stays() {
         logging::init(Target::Stderr);
     }
-    // Closed after the configuration was read, because that may be one of them: a shell's <(...) is.
-    let inherited = platform::take_inherited()?;
-    let plan = Plan::read(&options, &mut |diagnostic| tell(diagnostic))?;
+    let program = Program::current()?;
+    // Before descriptors that were inherited are closed: the configuration may be one of them, as a shell's <(...) is.
+    let reader = Reader::start(&program, &options)?;
+    let plan = reader.wait(&mut |diagnostic| tell(diagnostic))?;
     if options.check {
         return Ok(());
     }
-    drop(inherited);
+    drop(platform::take_inherited()?);
     let owner = identity::owner(&options)?;
-    let program = Program::current()?;
     // The last moment to fork: there is no thread yet, and nothing is open.
     let starting = if options.stays() {
         None
@@ -59,24 +63,21 @@ fn serve(options: Options) -> Result<(), Fault> {
     let raw = Sockets::open_raw(&plan)?;
     let _pidfile = options.pid_file().map(PidFile::create).transpose()?;
     let sockets = Sockets::open(&plan, raw)?;
-    let serving = plan.to_string();
     restrict(&options, &program)?;
-    let monitor = Monitor::start(
-        Invocation {
-            options,
-            owner,
-            program,
-        },
-        plan,
-        sockets,
-        signals,
-    )?;
-    if let Some(starting) = starting {
-        starting.ready()?;
-    }
-    info!("serving {serving}");
-    let counters = monitor
-        .run()
+    logging::start().map_err(|error| OsError::new("start thread", "log", error))?;
+    let invocation = Invocation {
+        options,
+        owner,
+        program,
+    };
+    let counters = Monitor::new(invocation, plan, sockets, signals)
+        .run(|plan| {
+            if let Some(starting) = starting {
+                starting.ready()?;
+            }
+            info!("serving {plan}");
+            Ok(())
+        })
         .inspect_err(|fault| error!("stopped; {fault}"))?;
     info!("stopped; {counters}");
     Ok(())
@@ -90,7 +91,6 @@ fn tell(words: &dyn fmt::Display) {
 /// Restricts the process that stays root to the files that it still needs, where the system can.
 fn restrict(options: &Options, program: &Program) -> Result<(), Fault> {
     let files = [
-        (options.config_file(), Access::Read),
         (options.pid_file(), Access::Remove),
         (Some(program.path()), Access::Execute),
     ];

@@ -39,7 +39,8 @@ pub fn stop_pair() -> (Running, Stop) {
 
 /// Serves on the calling thread until `stop`, and keeps `ledger` of what is done.
 ///
-/// Every datagram that was received is handled before it returns. `raw` is absent where there is no way out to
+/// `started` is called once it runs: every thread that the runtime starts of its own exists then. Every datagram that was
+/// received is handled before it returns. `raw` is absent where there is no way out to
 /// native IPv6; echo requests for it are then counted as undeliverable.
 pub fn serve<U: UdpPair, R: RawIcmp6>(
     udp: U,
@@ -47,6 +48,7 @@ pub fn serve<U: UdpPair, R: RawIcmp6>(
     server: Server,
     stop: &Stop,
     ledger: &Ledger,
+    started: impl FnOnce(),
 ) {
     let (inbox, outbox) = (Inbox::new(), Outbox::new());
     let report = Report::new(ledger.clone());
@@ -58,7 +60,10 @@ pub fn serve<U: UdpPair, R: RawIcmp6>(
         outbox,
         report,
     };
-    task::block_on(carrier.run(stop));
+    task::block_on(async {
+        started();
+        carrier.run(stop).await;
+    });
     carrier.report.publish();
 }
 

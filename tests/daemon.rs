@@ -84,6 +84,22 @@ fn the_worker_has_no_privilege_left() {
         assert_eq!(status(worker, set), "0000000000000000", "{set}");
     }
     assert_eq!(status(worker, "NoNewPrivs"), "1");
+    assert_eq!(status(worker, "CapBnd"), "0000000000000000");
+    // A filter of system calls, in every thread.
+    for thread in fs::read_dir(format!("/proc/{worker}/task")).unwrap() {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        assert!(status.contains("\nSeccomp:\t2\n"), "{status}");
+    }
+    let limits = fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
+    for (limit, value) in [
+        ("Max processes", "0"),
+        ("Max open files", "3"),
+        ("Max file size", "0"),
+    ] {
+        let line = limits.lines().find(|line| line.starts_with(limit)).unwrap();
+        let values = line.trim_start_matches(limit).split_whitespace();
+        assert_eq!(values.take(2).collect::<Vec<_>>(), [value; 2], "{line}");
+    }
     // No terminal of root's to type into.
     assert_eq!(nix::unistd::getsid(Some(worker)), Ok(worker));
     let root = format!("/proc/{worker}/root");
@@ -328,9 +344,9 @@ fn a_dead_worker_is_replaced_at_once_and_then_with_growing_delay() {
     let mut server = start(&scratch, primary);
     let client = Client::new(primary);
     for words in [
-        "starting another at once",
-        "starting another in 1 s",
-        "starting another in 2 s",
+        "starting a new one now",
+        "starting a new one in 1 s",
+        "starting a new one in 2 s",
     ] {
         let worker = server.worker();
         kill(worker, Signal::SIGKILL).unwrap();

@@ -8,13 +8,17 @@
 
 mod harness;
 
+use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Scratch, Server, addresses, may_run, output, root};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use harness::{Client, Scratch, Server, addresses, may_run, output, root};
 
 /// Runs the program to its end and expects this exit code and these words on stderr.
 fn refused(scratch: &Scratch, arguments: &[&str], code: i32, words: &[&str]) -> String {
@@ -277,23 +281,34 @@ fn a_limit_of_open_files() {
     }
 }
 
-/// The crates beneath the worker panic where they cannot start their threads.
+/// The crates beneath the worker panic where they cannot start their threads; a start returns 0 only where it serves.
 #[test]
-fn a_worker_that_panics_says_why() {
+fn too_few_threads_fail_the_start() {
     if !root() || !may_run(Path::new("/usr/bin/prlimit").exists(), "needs prlimit(1)") {
         return;
     }
     let scratch = Scratch::new();
     let (primary, _) = addresses();
     let file = config(&scratch, &loopback(primary));
-    let mut command = Command::new("prlimit");
-    command
-        .arg("--nproc=0")
-        .arg(scratch.program())
-        .args(["-c", &file, "-p"])
-        .arg(scratch.path("pid"));
-    let words = ["the worker panicked at", "cannot spawn"];
-    expect(&mut command, 1, &words, &scratch);
+    for most in 0..8 {
+        let mut command = Command::new("prlimit");
+        command
+            .arg(format!("--nproc={most}"))
+            .arg(scratch.program())
+            .args(["-u", "daemon", "-c", &file, "-p"])
+            .arg(scratch.path("pid"));
+        if most > 0 && command.status().unwrap().success() {
+            Client::new(primary).ask(primary, 1);
+            let pid = fs::read_to_string(scratch.path("pid")).unwrap();
+            kill(Pid::from_raw(pid.trim().parse().unwrap()), Signal::SIGTERM).unwrap();
+            while scratch.path("pid").exists() {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        } else {
+            let words = ["start thread: too many processes of this user"];
+            expect(&mut command, 1, &words, &scratch);
+        }
+    }
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Loop {
         let ledger = Ledger::default();
         let kept = ledger.clone();
         let raw = has_raw.then_some(raw);
-        let thread = thread::spawn(move || run::serve(udp, raw, server(), &stop, &kept));
+        let thread = thread::spawn(move || run::serve(udp, raw, server(), &stop, &kept, || ()));
         Self {
             udp: udp_end,
             raw: raw_end,

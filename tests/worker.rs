@@ -79,7 +79,7 @@ fn a_monitor_of_another_version_is_told_what_to_do() {
     let plan = r#"{"addresses":{"primary":"192.0.2.1","secondary":null},"service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":false,"rate_limit":null},"facility":"daemon","workers":"Auto","receive_buffer":"Auto","echo_path":"Native"},"threads":1,"local":false}"#;
     let order = |version: u32, more: &str| {
         format!(
-            r#"{{"order":{{"version":{version},"plan":{plan},"udp":[],"raw":null,"owner":null,"root":null,"log":"Stderr"{more}}}}}"#
+            r#"{{"order":{{"version":{version},"plan":{plan},"udp":[],"raw":null,"owner":null,"root":null,"log":"INFO"{more}}}}}"#
         ) + "\n"
     };
     let failed = format!("{{\"failed\":\"{OTHER_VERSION}\"}}\n");
@@ -115,11 +115,12 @@ fn half_an_order_is_none() {
     }
 }
 
-/// Puts a worker in place of the installed program that says these words, and serves nothing.
+/// Puts a program in place of the installed one whose workers say these words, and serve nothing.
 fn install(scratch: &Scratch, words: &str) {
     let words = scratch.write("words", words);
     let script = format!(
-        "#!/bin/bash\neval \"cat {} >&${{2#--control=}}\"\n",
+        "#!/bin/bash\n[ \"$1\" = --worker ] || exec {} \"$@\"\neval \"cat {} >&${{2#--control=}}\"\n",
+        env!("CARGO_BIN_EXE_miredo-server"),
         words.display()
     );
     let path = scratch.write("new", &script);

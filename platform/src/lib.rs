@@ -50,7 +50,7 @@ pub use contract::{
 pub use echo::EchoPath;
 pub use error::OsError;
 pub use host::{HostAddresses, host_addresses};
-pub use process::confine::{Confined, Identity};
+pub use process::confine::{Confined, Identity, change_user};
 pub use process::detach::Starting;
 pub use process::inherit::{Inherited, keep, take_inherited};
 pub use process::lock_down::Alarm;

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::escape::{Escaped, cell};
 
 /// Most characters of a source line that are shown; a longer one is cut around the fault.
 const SHOWN: usize = 72;
 
 /// Whether a fault keeps the configuration from being used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Severity {
     /// No configuration comes of this file.
     Error,
@@ -18,7 +20,7 @@ pub enum Severity {
 }
 
 /// A place in a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// Line, from 1.
     pub line: usize,
@@ -33,7 +35,7 @@ pub struct Position {
 /// One fault, and what to do about it.
 ///
 /// `Display` takes several lines, for a terminal; [`Diagnostic::headline`] takes one, for a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// Whether the configuration can be used in spite of it.
     pub severity: Severity,

@@ -1,8 +1,8 @@
 //! Messages between two processes over a stream socket.
 //!
 //! A message is a line of JSON. The line feed ends it, and JSON has no other, so a message that was cut short is never taken
-//! for a whole one. A message leaves in one write(2) with no other thread's inside, and is decoded as a whole: two that run
-//! into each other are no message.
+//! for a whole one. A message leaves in one write(2), where there is room for it, with no other thread's inside, and is
+//! decoded as a whole: two that run into each other are no message.
 //!
 //! The other end may be a process that was taken over. What it sends is bounded in length, and every wait in time.
 
@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -47,8 +47,8 @@ pub struct Sender<Out> {
 #[derive(Debug)]
 struct End {
     stream: UnixStream,
-    /// Held while a message is written.
-    writing: Mutex<()>,
+    /// The end of messages that had no room in the stream; locked while one is written.
+    unsent: Mutex<Vec<u8>>,
 }
 
 impl<In: Message, Out: Message> Channel<In, Out> {
@@ -60,7 +60,7 @@ impl<In: Message, Out: Message> Channel<In, Out> {
         stream.set_nonblocking(true)?;
         let end = End {
             stream,
-            writing: Mutex::new(()),
+            unsent: Mutex::default(),
         };
         Ok(Self {
             sender: Sender {
@@ -84,6 +84,31 @@ impl<In: Message, Out: Message> Channel<In, Out> {
     /// The same.
     pub fn send(&self, message: &Out, timeout: Duration) -> io::Result<()> {
         self.sender.send(message, timeout)
+    }
+
+    /// As [`Sender::queue`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn queue(&self, message: &Out) -> io::Result<()> {
+        self.sender.queue(message)
+    }
+
+    /// What to wait for: [`Channel::try_receive`] may find something, and [`Channel::flush`] may get on.
+    #[must_use]
+    pub fn interest(&self) -> PollFlags {
+        match self.sender.end.unsent().is_empty() {
+            true => PollFlags::POLLIN,
+            false => PollFlags::POLLIN | PollFlags::POLLOUT,
+        }
+    }
+
+    /// Writes of what is queued as much as there is room for, without waiting.
+    ///
+    /// # Errors
+    /// Those of write(2) but `WouldBlock`.
+    pub fn flush(&self) -> io::Result<()> {
+        self.sender.end.write_some(&mut self.sender.end.unsent())
     }
 
     /// Tells the other end that nothing more comes. What it sends can still be received.
@@ -180,16 +205,62 @@ impl<Out: Message> Sender<Out> {
     ///
     /// # Errors
     /// - `InvalidInput`: the message has more than [`Message::MAX_LEN`] bytes. Nothing was sent.
-    /// - `TimedOut`, and those of write(2). Half of the message may have left: the stream is of no more use.
+    /// - `TimedOut`, and those of write(2). The message then leaves with a later one, or with [`Channel::flush`].
     pub fn send(&self, message: &Out, timeout: Duration) -> io::Result<()> {
-        let mut line = serde_json::to_vec(message)?;
-        if line.len() > Out::MAX_LEN {
-            let message = format!("a message of more than {} bytes", Out::MAX_LEN);
-            return Err(io::Error::new(ErrorKind::InvalidInput, message));
+        let line = line(message)?;
+        let deadline = Instant::now().checked_add(timeout);
+        let mut unsent = self.end.unsent();
+        unsent.extend_from_slice(&line);
+        loop {
+            self.end.write_some(&mut unsent)?;
+            if unsent.is_empty() {
+                return Ok(());
+            }
+            self.end.wait(PollFlags::POLLOUT, deadline)?;
         }
-        line.push(b'\n');
-        self.end.write(&line, Instant::now().checked_add(timeout))
     }
+
+    /// Has a message sent as soon as there is room: now, or by [`Channel::flush`]. Does not wait.
+    ///
+    /// # Errors
+    /// - `InvalidInput`: the message has more than [`Message::MAX_LEN`] bytes. Nothing is sent.
+    /// - Those of write(2) but `WouldBlock`.
+    pub fn queue(&self, message: &Out) -> io::Result<()> {
+        let line = line(message)?;
+        let mut unsent = self.end.unsent();
+        unsent.extend_from_slice(&line);
+        self.end.write_some(&mut unsent)
+    }
+
+    /// Sends a message if that can be begun at once, and says whether it was. It waits neither for room nor for a thread that
+    /// sends. What has no room yet of the message leaves with the next one.
+    #[must_use]
+    pub fn offer(&self, message: &Out) -> bool {
+        let (Ok(line), Ok(mut unsent)) = (line(message), self.end.unsent.try_lock()) else {
+            return false;
+        };
+        if self.end.write_some(&mut unsent).is_err() || !unsent.is_empty() {
+            return false;
+        }
+        match (&self.end.stream).write(&line) {
+            Ok(len) => {
+                unsent.extend_from_slice(line.get(len..).unwrap_or_default());
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// A message as it goes through the stream.
+fn line<M: Message>(message: &M) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message)?;
+    if line.len() > M::MAX_LEN {
+        let message = format!("a message of more than {} bytes", M::MAX_LEN);
+        return Err(io::Error::new(ErrorKind::InvalidInput, message));
+    }
+    line.push(b'\n');
+    Ok(line)
 }
 
 impl<Out> Clone for Sender<Out> {
@@ -202,16 +273,20 @@ impl<Out> Clone for Sender<Out> {
 }
 
 impl End {
-    fn write(&self, mut line: &[u8], deadline: Option<Instant>) -> io::Result<()> {
+    fn unsent(&self) -> MutexGuard<'_, Vec<u8>> {
         // Nothing can panic while it is held.
-        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        while !line.is_empty() {
-            match (&self.stream).write(line) {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes of `unsent` as much as there is room for, and leaves the rest in it.
+    fn write_some(&self, unsent: &mut Vec<u8>) -> io::Result<()> {
+        while !unsent.is_empty() {
+            match (&self.stream).write(unsent) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(len) => line = line.get(len..).unwrap_or_default(),
+                Ok(len) => drop(unsent.drain(..len)),
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
-                    ErrorKind::WouldBlock => self.wait(PollFlags::POLLOUT, deadline)?,
+                    ErrorKind::WouldBlock => break,
                     _ => return Err(error),
                 },
             }
@@ -240,133 +315,4 @@ impl<In, Out> AsFd for Channel<In, Out> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde::Deserialize;
-
-    const SHORT: Duration = Duration::from_millis(1);
-    const LONG: Duration = Duration::from_secs(10);
-
-    #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Word {
-        Ready,
-        Failed(String),
-    }
-
-    impl Message for Word {
-        const MAX_LEN: usize = 64;
-    }
-
-    type End = Channel<Word, Word>;
-
-    fn pair() -> (End, UnixStream) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        (Channel::new(ours).unwrap(), theirs)
-    }
-
-    /// What is made of these bytes and the end of the stream after them.
-    fn received(bytes: &[u8]) -> io::Result<Option<Word>> {
-        let (mut channel, mut stream) = pair();
-        stream.write_all(bytes).unwrap();
-        drop(stream);
-        channel.receive(Some(LONG))
-    }
-
-    fn refused(bytes: &[u8]) -> ErrorKind {
-        received(bytes).unwrap_err().kind()
-    }
-
-    #[test]
-    fn messages_arrive_one_by_one() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let (mut ours, theirs) = (End::new(ours).unwrap(), End::new(theirs).unwrap());
-        let blocked = ours.try_receive().unwrap_err();
-        assert_eq!(blocked.kind(), ErrorKind::WouldBlock);
-        // A line feed in a text is no end of a message.
-        let failed = Word::Failed("two\nlines".to_owned());
-        theirs.send(&Word::Ready, LONG).unwrap();
-        theirs.sender().send(&failed, LONG).unwrap();
-        drop(theirs);
-        assert_eq!(ours.try_receive().unwrap(), Some(Word::Ready));
-        assert_eq!(ours.try_receive().unwrap(), Some(failed));
-        assert_eq!(ours.try_receive().unwrap(), None);
-    }
-
-    #[test]
-    fn what_was_sent_before_the_end_is_received() {
-        let (mut channel, mut stream) = pair();
-        channel.finish();
-        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-        stream.write_all(b"\"ready\"\n").unwrap();
-        drop(stream);
-        assert_eq!(channel.receive(Some(LONG)).unwrap(), Some(Word::Ready));
-        assert_eq!(channel.receive(Some(LONG)).unwrap(), None);
-    }
-
-    #[test]
-    fn a_message_that_was_cut_short_is_none() {
-        let whole = b"\"ready\"\n";
-        assert_eq!(received(whole).unwrap(), Some(Word::Ready));
-        for len in 1..whole.len() {
-            assert_eq!(refused(&whole[..len]), ErrorKind::UnexpectedEof, "{len}");
-        }
-    }
-
-    #[test]
-    fn messages_that_run_into_each_other_are_none() {
-        for bytes in [
-            &b"\"ready\"{\"failed\":\"the worker panicked\"}\n\n"[..],
-            b"\"rea{\"failed\":\"\"}\ndy\"\n",
-            b"\"ready\"\"ready\"\n",
-            b"readyfailed the worker panicked\n",
-        ] {
-            assert_eq!(refused(bytes), ErrorKind::InvalidData, "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn length_is_bounded_both_ways() {
-        let (mut channel, mut stream) = pair();
-        let long = Word::Failed("x".repeat(Word::MAX_LEN));
-        let error = channel.send(&long, LONG).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        stream.write_all(&[b' '; Word::MAX_LEN]).unwrap();
-        let error = channel.try_receive().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::WouldBlock);
-        stream.write_all(b"  ").unwrap();
-        let error = channel.try_receive().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidData);
-        assert_eq!(channel.received.len(), Word::MAX_LEN + 1);
-    }
-
-    #[test]
-    fn a_message_that_comes_byte_by_byte_has_one_deadline() {
-        let (mut channel, mut stream) = pair();
-        stream.write_all(b"\"re").unwrap();
-        let late = channel.receive(Some(SHORT)).unwrap_err();
-        assert_eq!(late.kind(), ErrorKind::TimedOut);
-        stream.write_all(b"a").unwrap();
-        let late = channel.receive(Some(Duration::ZERO)).unwrap_err();
-        assert_eq!(late.kind(), ErrorKind::TimedOut);
-        // Nothing was lost meanwhile.
-        stream.write_all(b"dy\"\n").unwrap();
-        assert_eq!(channel.receive(Some(SHORT)).unwrap(), Some(Word::Ready));
-    }
-
-    #[test]
-    fn a_full_stream_is_waited_for_and_not_for_ever() {
-        let (channel, mut stream) = pair();
-        let word = Word::Failed("x".repeat(40));
-        let error = loop {
-            if let Err(error) = channel.send(&word, SHORT) {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        let reader = std::thread::spawn(move || io::copy(&mut stream, &mut io::sink()));
-        channel.send(&word, LONG).unwrap();
-        channel.finish();
-        reader.join().unwrap().unwrap();
-    }
-}
+mod tests;

@@ -1,18 +1,19 @@
 //! What the monitor and its worker tell each other.
 //!
 //! The monitor sends [`ToWorker::Order`] and waits for [`FromWorker::Ready`] or [`FromWorker::Failed`]. Then each
-//! [`ToWorker::Count`] is answered by [`FromWorker::Counted`]. When the monitor has nothing more to say, or is gone, the
+//! [`ToWorker::Count`] is answered by [`FromWorker::Counted`]. [`FromWorker::Logged`] comes at any time. When the monitor has nothing more to say, or is gone, the
 //! worker stops, says [`FromWorker::Counted`] for the last time, and ends.
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 
 use super::channel::{Channel, Message};
 use super::plan::Plan;
-use crate::logging::Target;
+use crate::logging::LogLine;
 use crate::verdict::Counters;
 
 /// Version of the messages. Raise it when one changes in form or in meaning: a monitor starts the program that is installed, which
@@ -52,6 +53,8 @@ pub enum FromWorker {
     Failed(String),
     /// The counters since the worker started.
     Counted(Box<Counters>),
+    /// A line for the log.
+    Logged(LogLine),
 }
 
 /// Everything that a worker needs to know.
@@ -70,8 +73,8 @@ pub struct Order {
     pub owner: Option<(u32, u32)>,
     /// Directory to be confined in; a private one where absent. No `PathBuf`, which serde takes in UTF-8 alone.
     pub root: Option<OsString>,
-    /// Where to log.
-    pub log: Target,
+    /// Which lines to send for the log.
+    pub log: LevelFilter,
 }
 
 /// The descriptor numbers of one pair of inherited sockets.
@@ -95,6 +98,12 @@ impl Message for FromWorker {
 }
 
 impl FromWorker {
+    /// [`FromWorker::Failed`] about a system call, before and after its name. A signal handler puts it together.
+    pub const FORBIDDEN_CALL: [&str; 2] = [
+        "{\"failed\":\"the worker made the system call ",
+        ", which it never makes: it may have been taken over\"}\n",
+    ];
+
     /// Most characters of a failure. JSON takes four bytes for one at most.
     const WORDS_MAX: usize = 2048;
 
@@ -152,7 +161,7 @@ mod tests {
             raw: Some(7),
             owner: Some((65534, 65533)),
             root: Some("/var/empty".into()),
-            log: Target::Syslog("daemon".parse().unwrap()),
+            log: LevelFilter::Info,
         }
     }
 
@@ -179,7 +188,7 @@ mod tests {
             r#""workers":"Auto","receive_buffer":{"Bytes":65536},"echo_path":"Native"},"#,
             r#""threads":1,"local":false},"udp":[{"primary":4,"secondary":5}],"raw":7,"#,
             r#""owner":[65534,65533],"root":{"Unix":[47,118,97,114,47,101,109,112,116,121]},"#,
-            r#""log":{"Syslog":"daemon"}}}"#,
+            r#""log":"INFO"}}"#,
         );
         let message = ToWorker::Order(Box::new(order()));
         assert_eq!(serde_json::to_string(&message).unwrap(), expected);
@@ -191,7 +200,7 @@ mod tests {
         bare.plan.addresses.secondary = None;
         bare.plan.service.policy.rate_limit = None;
         (bare.raw, bare.owner, bare.root) = (None, None, None);
-        bare.log = Target::Stderr;
+        bare.log = LevelFilter::Trace;
         let mut largest = order();
         let pair = PairNumbers {
             primary: RawFd::MAX,
@@ -206,6 +215,14 @@ mod tests {
             assert!(encoded.len() < ToWorker::MAX_LEN / 2, "{}", encoded.len());
             assert_eq!(through_a_stream(message.clone()), message);
         }
+    }
+
+    #[test]
+    fn a_forbidden_call_is_a_failure() {
+        let line = FromWorker::FORBIDDEN_CALL.join("socket");
+        let words = "the worker made the system call socket, which it never makes: it may have been taken over";
+        let read: FromWorker = serde_json::from_str(&line).unwrap();
+        assert_eq!(read, FromWorker::failed(words));
     }
 
     #[test]
@@ -224,6 +241,11 @@ mod tests {
         for message in [
             failed,
             FromWorker::Counted(Box::new(counters)),
+            FromWorker::Logged(LogLine {
+                level: log::Level::Error,
+                target: "\u{10ffff}".repeat(64),
+                text: "\u{10ffff}".repeat(LogLine::TEXT_MAX),
+            }),
             FromWorker::Ready,
         ] {
             let encoded = serde_json::to_vec(&message).unwrap();

@@ -9,6 +9,8 @@
 //! | [`sockets`] | what the monitor opens and every worker inherits |
 //! | [`channel`] | messages over a stream socket: framing, bounds, time limits |
 //! | [`messages`] | what the monitor and a worker tell each other |
+//! | [`program`] | this program executed again, as a process that is watched |
+//! | [`reader`] | the process that reads the configuration and looks names up |
 //! | [`child`] | a worker as the monitor sees it: start, readiness, stop |
 //! | [`monitor`] | reload, replacement, stop |
 //! | [`worker`] | a worker as it sees itself: opened, confined, serving |
@@ -24,6 +26,8 @@ pub mod monitor;
 pub mod pidfile;
 pub mod plan;
 mod poll;
+pub mod program;
+pub mod reader;
 pub mod signals;
 pub mod sockets;
 pub mod worker;

@@ -28,12 +28,26 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads the configuration and looks up names. Every fault of the file goes to `report`, warnings included.
+    /// Reads the configuration. Every fault of the file goes to `report`, warnings included.
     ///
     /// # Errors
-    /// When the file has errors, or a name has no address.
-    pub fn read(options: &Options, report: &mut dyn FnMut(&Diagnostic)) -> Result<Self, Fault> {
-        let config = configuration(options, report)?;
+    /// When the file has errors.
+    pub fn configuration(
+        options: &Options,
+        report: &mut dyn FnMut(&Diagnostic),
+    ) -> Result<Config, Fault> {
+        let parsed = options.load();
+        parsed.diagnostics.iter().for_each(report);
+        parsed
+            .config
+            .ok_or_else(|| Fault::new("the configuration has errors"))
+    }
+
+    /// Looks up names.
+    ///
+    /// # Errors
+    /// When a name has no address.
+    pub fn resolve(options: &Options, config: Config) -> Result<Self, Fault> {
         let addresses = config
             .resolve()
             .map_err(|fault| Fault::new(fault.to_string()))?;
@@ -63,14 +77,6 @@ impl fmt::Display for Plan {
         let prefix = self.service.policy.prefix;
         write!(f, ", UDP port {TEREDO_PORT}, prefix {prefix}")
     }
-}
-
-fn configuration(options: &Options, report: &mut dyn FnMut(&Diagnostic)) -> Result<Config, Fault> {
-    let parsed = options.load();
-    parsed.diagnostics.iter().for_each(report);
-    parsed
-        .config
-        .ok_or_else(|| Fault::new("the configuration has errors"))
 }
 
 /// The secondary address. A trial does without the next address where this host does not have it: Linux has all of 127/8,

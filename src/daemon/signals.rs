@@ -80,8 +80,11 @@ impl Signals {
             flag::register(signal, Arc::clone(seen))?;
             pipe::register(signal, wake.try_clone()?)?;
         }
-        // Where SIGCHLD is ignored, the kernel does not keep how a worker ended, nor its process ID from being used again.
-        ignore(&[SIGUSR1, SIGUSR2, SIGCHLD])?;
+        // It tells to look after workers. Where it is ignored, nobody learns how one ended, and its number may soon be another
+        // process's.
+        flag::register(SIGCHLD, Arc::default())?;
+        pipe::register(SIGCHLD, wake)?;
+        ignore(&[SIGUSR1, SIGUSR2])?;
         SigSet::all().thread_unblock()?;
         Ok(Self {
             woken,

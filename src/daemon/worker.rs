@@ -3,15 +3,19 @@
 //! Types keep this order: only a [`Confined`] worker can serve, and it is confined once.
 
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::panic;
-use std::path::PathBuf;
+use std::panic::{self, PanicHookInfo};
+use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
+use log::debug;
 use nix::unistd::{Gid, Uid, setsid};
-use platform::{HostAddresses, Identity, Inherited, OsError, PairSockets, Raw, RootDirectory, Udp};
+use platform::{
+    Alarm, HostAddresses, Identity, Inherited, OsError, PairSockets, Raw, RootDirectory, Udp,
+};
 
 use super::Fault;
 use super::channel::Sender;
@@ -21,17 +25,21 @@ use super::messages::{
 use super::plan::Plan;
 use super::signals;
 use crate::cli::worker::Arguments;
-use crate::logging::{self, Target};
+use crate::logging;
 use crate::report::Ledger;
 use crate::run::{self, Running};
 use crate::server::{Server, Settings};
 use crate::verdict::Counters;
 
+/// What a worker says that cannot have its threads.
+const NO_THREAD: &str =
+    "start thread: too many processes of this user; raise its limit (ulimit -u)";
+
 /// Runs as a worker until the monitor tells it to stop, or is gone.
 pub fn main(arguments: &Arguments) -> ExitCode {
     let (inherited, mut stream) = match claim(arguments) {
         Ok(claimed) => claimed,
-        // The order, which says where to log, comes through the monitor's socket.
+        // Standard error is a copy of the monitor's socket, or a terminal if somebody typed this.
         Err(fault) => return fail_on_stderr(&fault),
     };
     if arguments.monitor_is_older() {
@@ -53,10 +61,8 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     };
     match serving.until_stopped(&mut monitor) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log::error!("lost the monitor: {error}");
-            ExitCode::FAILURE
-        }
+        // There is nobody left to tell.
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -70,11 +76,31 @@ fn claim(arguments: &Arguments) -> Result<(Inherited, UnixStream), Fault> {
 /// never answer the clients that the kernel assigns to that thread's sockets.
 fn abort_on_panic(monitor: Sender<FromWorker>) {
     panic::set_hook(Box::new(move |panic| {
-        log::error!("{panic}");
-        // For a monitor that waits for the worker to start. Later, the monitor reports the end of the process alone.
-        let _ = monitor.send(&FromWorker::failed(&format!("the worker {panic}")), TIMEOUT);
+        let _ = monitor.send(&FromWorker::failed(&told(panic)), TIMEOUT);
         process::abort();
     }));
+}
+
+/// A panic in a sentence. Where a crate cannot start a thread, it knows no better than to panic; and where its source was when
+/// this was built is of use to nobody.
+fn told(panic: &PanicHookInfo<'_>) -> String {
+    let payload = panic.payload();
+    let words = payload.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| payload.downcast_ref().copied());
+    let words = words.unwrap_or("without a word");
+    if words.contains("spawn") && words.contains("thread") {
+        return NO_THREAD.to_owned();
+    }
+    match panic.location() {
+        Some(at) if Path::new(at.file()).is_relative() => {
+            format!(
+                "the worker panicked at {}:{}: {words}",
+                at.file(),
+                at.line()
+            )
+        }
+        _ => format!("the worker panicked: {words}"),
+    }
 }
 
 /// Does everything up to the threads that serve.
@@ -84,9 +110,12 @@ fn start(inherited: Inherited, monitor: &mut MonitorChannel) -> Result<Serving, 
     // (TIOCSTI, ioctl_tty(2)).
     setsid().map_err(|error| OsError::new("setsid", "", error))?;
     let order = take_order(monitor)?;
-    logging::init(order.log);
+    let sender = monitor.sender();
+    let offer = move |line| sender.offer(&FromWorker::Logged(line));
+    logging::forward(order.log, Box::new(offer));
     platform::limit(monitor)?;
-    Opened::claim(order, inherited)?.confine()?.serve()
+    let confined = Opened::claim(order, inherited)?.confine()?;
+    confined.serve()?.lock_down(monitor)
 }
 
 fn take_order(monitor: &mut MonitorChannel) -> Result<Order, Fault> {
@@ -112,11 +141,12 @@ struct Opened {
 struct Confined {
     opened: Opened,
     /// What [`platform::confine`] returns, and nothing else makes.
-    _proof: platform::Confined,
+    proof: platform::Confined,
 }
 
 /// A worker whose threads serve.
 struct Serving {
+    proof: platform::Confined,
     running: Running,
     threads: Vec<JoinHandle<()>>,
     ledgers: Vec<Ledger>,
@@ -159,12 +189,13 @@ impl Opened {
         };
         Ok(Confined {
             opened: self,
-            _proof: proof,
+            proof,
         })
     }
 }
 
 impl Confined {
+    /// Returns when every loop runs, so that no thread is to come.
     fn serve(self) -> Result<Serving, Fault> {
         let Opened {
             order,
@@ -173,6 +204,7 @@ impl Confined {
             host,
         } = self.opened;
         let (running, stop) = run::stop_pair();
+        let (started, all_started) = mpsc::channel();
         let mut raw = raw.into_iter();
         let mut threads = Vec::with_capacity(pairs.len());
         let mut ledgers = Vec::with_capacity(pairs.len());
@@ -182,13 +214,24 @@ impl Confined {
             let server = Server::new(settings(&order.plan, &host));
             let (stop, ledger) = (stop.clone(), Ledger::default());
             ledgers.push(ledger.clone());
+            let started = started.clone();
+            let started = move || {
+                // Whoever waited has given up.
+                let _ = started.send(());
+            };
             let thread = thread::Builder::new()
                 .name(format!("serve-{number}"))
-                .spawn(move || run::serve(udp, raw, server, &stop, &ledger))
-                .map_err(|error| OsError::new("start thread", number, error))?;
+                .spawn(move || run::serve(udp, raw, server, &stop, &ledger, started))
+                .map_err(|_| Fault::new(NO_THREAD))?;
             threads.push(thread);
         }
+        for _ in &threads {
+            all_started
+                .recv_timeout(TIMEOUT)
+                .map_err(|_| Fault::new("a thread does not run"))?;
+        }
         Ok(Serving {
+            proof: self.proof,
             running,
             threads,
             ledgers,
@@ -197,6 +240,23 @@ impl Confined {
 }
 
 impl Serving {
+    /// Leaves the process nothing that it does not need to serve. Its threads all exist.
+    fn lock_down(self, monitor: &MonitorChannel) -> Result<Self, Fault> {
+        let copy = monitor.as_fd().try_clone_to_owned();
+        let descriptor = copy.map_err(|error| OsError::new("dup", "", error))?;
+        let [before, after] = FromWorker::FORBIDDEN_CALL.map(Vec::from);
+        let alarm = Alarm {
+            descriptor,
+            before,
+            after,
+        };
+        let missing = platform::lock_down(&self.proof, alarm)?;
+        for missing in self.proof.missing().iter().chain(&missing) {
+            debug!("confined without {missing}");
+        }
+        Ok(self)
+    }
+
     /// Says that it serves, then answers the monitor until the monitor tells it to stop, or is gone.
     fn until_stopped(self, monitor: &mut MonitorChannel) -> io::Result<()> {
         monitor.send(&FromWorker::Ready, TIMEOUT)?;
@@ -241,7 +301,6 @@ fn settings(plan: &Plan, host: &HostAddresses) -> Settings {
 }
 
 fn fail_on_stderr(fault: &Fault) -> ExitCode {
-    logging::init(Target::Stderr);
-    log::error!("{fault}");
+    let _ = writeln!(io::stderr(), "miredo-server: {fault}");
     ExitCode::FAILURE
 }

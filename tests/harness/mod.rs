@@ -158,15 +158,14 @@ impl Server {
         kill(self.pid(), signal).unwrap();
     }
 
-    /// The worker's process id, read from the kernel's list of children.
+    /// The process id of the worker that was started last, from the kernel's list of children: the one before it may not have
+    /// ended yet.
     pub fn worker(&self) -> Pid {
         let pid = self.pid();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        let first = children
-            .split_whitespace()
-            .next()
-            .expect("the monitor has a child");
-        Pid::from_raw(first.parse().unwrap())
+        let last = children.split_whitespace().last();
+        let last = last.expect("the monitor has a child");
+        Pid::from_raw(last.parse().unwrap())
     }
 
     /// Waits for its end.

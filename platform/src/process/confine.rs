@@ -129,6 +129,17 @@ pub fn confine<S: Privileges>(
     Ok(Confined { missing })
 }
 
+/// Turns this process, which root started, into one of `identity`, whose files and network it sees as before.
+///
+/// # Errors
+/// The call that failed, or that an id of root's is left. The process may then be half changed: exit.
+pub fn change_user(identity: &Identity) -> Result<(), OsError> {
+    ids::clear_groups(identity.gid).map_err(|error| OsError::new("setgroups", "none", error))?;
+    ids::set_gid(identity.gid).map_err(|error| OsError::new("setgid", identity.gid, error))?;
+    ids::set_uid(identity.uid).map_err(|error| OsError::new("setuid", identity.uid, error))?;
+    prove_ids(identity)
+}
+
 /// Takes from this process, which an ordinary user started, what privilege it may have been given (systemd's
 /// AmbientCapabilities), refuses new ones, and proves it. Root directory and groups stay: only root can change them.
 ///
@@ -157,6 +168,10 @@ pub fn confine_unprivileged<S: Privileges>() -> Result<Confined, OsError> {
 /// The ids are those of `identity`, all of them, and root's cannot be had back.
 fn prove<S: Privileges>(identity: &Identity) -> Result<(), OsError> {
     S::prove()?;
+    prove_ids(identity)
+}
+
+fn prove_ids(identity: &Identity) -> Result<(), OsError> {
     let uids = ids::uids().map_err(|error| OsError::new("getuid", "", error))?;
     let gids = ids::gids().map_err(|error| OsError::new("getgid", "", error))?;
     if uids.iter().any(|uid| *uid != identity.uid) || gids.iter().any(|gid| *gid != identity.gid) {

@@ -15,10 +15,10 @@ use crate::process::rights::Access;
 /// A worker waits, receives and sends on what it has inherited, and binds its raw socket.
 const WORKER: &CStr = c"stdio inet";
 
-/// A monitor reads the configuration (rpath), looks names up (dns), opens UDP sockets (inet), starts and ends workers
-/// (proc exec), unlocks and removes its process-id file (flock cpath). What it executes starts without promises and with all files in
+/// A monitor opens UDP sockets (inet), starts and ends workers and who reads the configuration (proc exec), looks at, unlocks and
+/// removes its process-id file (rpath flock cpath). What it executes starts without promises and with all files in
 /// sight (sys/kern/kern_exec.c, `sys_execve`): a worker makes its own.
-const MONITOR: &CStr = c"stdio rpath cpath flock inet dns proc exec";
+const MONITOR: &CStr = c"stdio rpath cpath flock inet proc exec";
 
 /// Set once this process has promised what a monitor needs.
 static RESTRICTED: AtomicBool = AtomicBool::new(false);
