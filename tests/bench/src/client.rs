@@ -35,17 +35,30 @@ struct Client {
     socket: UdpSocket,
     templates: Vec<Template>,
     turn: usize,
-    open: usize,
+    /// Asked less heard; below zero where the one before it was quicker.
+    open: isize,
 }
 
 impl Clients {
-    /// One client for each address.
+    /// One client for each address. What the server forwards for one, it forwards to the next, the last one's to the first: it
+    /// forwards nothing to where it came from, so bubbles and echoes take two. Each hears as much as it asks.
     pub(crate) fn new(
         addresses: impl Iterator<Item = Ipv4Addr>,
         target: Target,
         kind: Kind,
     ) -> Result<Self, Fault> {
-        let clients = addresses.map(|address| Client::new(address, target, kind));
+        let sockets = addresses.map(socket).collect::<Result<Vec<_>, _>>()?;
+        let places: Vec<_> = sockets.iter().map(|(_, place)| *place).collect();
+        let peers = places.iter().cycle().skip(1);
+        let clients = sockets.into_iter().zip(peers);
+        let clients = clients.map(|((socket, client), peer)| {
+            Ok::<_, Fault>(Client {
+                socket,
+                templates: kind.templates(target, client, *peer)?,
+                turn: 0,
+                open: 0,
+            })
+        });
         Ok(Self {
             clients: clients.collect::<Result<_, _>>()?,
             mover: FastMover::default(),
@@ -78,7 +91,7 @@ impl Clients {
         let socket = client.socket.as_fd();
         self.mover
             .send(socket, Via::Primary, &self.outbox, &mut report);
-        client.open += report.sent;
+        client.open += report.sent as isize;
         self.tally.sent += report.sent as u64;
     }
 
@@ -97,7 +110,7 @@ impl Clients {
             .filter_map(|answer| age(answer.bytes, now));
         self.tally.ages.extend(ages);
         self.tally.answered += heard as u64;
-        client.open = client.open.saturating_sub(heard);
+        client.open -= heard as isize;
         Ok(heard)
     }
 
@@ -105,7 +118,7 @@ impl Clients {
     pub(crate) fn room(&self, index: usize, window: usize) -> usize {
         self.clients
             .get(index)
-            .map_or(0, |client| window.saturating_sub(client.open))
+            .map_or(0, |client| (window as isize - client.open).max(0) as usize)
     }
 
     /// Gives up on all open questions.
@@ -131,17 +144,11 @@ impl Clients {
     }
 }
 
-impl Client {
-    fn new(address: Ipv4Addr, target: Target, kind: Kind) -> Result<Self, Fault> {
-        let socket = UdpSocket::bind(SocketAddrV4::new(address, 0))
-            .map_err(|error| format!("bind {address}: {error}"))?;
-        socket.set_nonblocking(true)?;
-        let port = socket.local_addr()?.port();
-        Ok(Self {
-            socket,
-            templates: kind.templates(target, SocketAddrV4::new(address, port))?,
-            turn: 0,
-            open: 0,
-        })
-    }
+/// A socket at any port of `address`, and where it is.
+fn socket(address: Ipv4Addr) -> Result<(UdpSocket, SocketAddrV4), Fault> {
+    let socket = UdpSocket::bind(SocketAddrV4::new(address, 0))
+        .map_err(|error| format!("bind {address}: {error}"))?;
+    socket.set_nonblocking(true)?;
+    let port = socket.local_addr()?.port();
+    Ok((socket, SocketAddrV4::new(address, port)))
 }

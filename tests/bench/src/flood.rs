@@ -54,7 +54,7 @@ impl Flood {
         let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255)))
             .map_err(|error| format!("raw socket: {error}"))?;
         let client = self.target.primary; // Nobody; unchecked but for bubbles.
-        let templates = self.kind.templates(self.target, client)?;
+        let templates = self.kind.templates(self.target, client, client)?;
         let template = templates.first().ok_or("nothing to send")?;
         let (mut mover, mut outbox) = (FastMover::default(), Outbox::new());
         let mut random = Random(seed);

@@ -39,6 +39,7 @@ struct Case {
 }
 
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 10), 40_000);
+const PEER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 20), 41_000);
 const NATIVE: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const PRIMARY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Between two looks at the clock.
@@ -119,7 +120,7 @@ fn server(rate_limit: Option<RateLimit>) -> Server {
 fn cases() -> Result<Vec<Case>, Fault> {
     let target = Target::at(PRIMARY);
     let first = |kind: Kind| -> Result<Vec<u8>, Fault> {
-        let templates = kind.templates(target, CLIENT)?;
+        let templates = kind.templates(target, CLIENT, PEER)?;
         let template = templates.into_iter().next().ok_or("no template")?;
         Ok(template.bytes)
     };

@@ -20,7 +20,7 @@ pub(crate) struct Load {
     /// How many addresses.
     pub(crate) addresses: u32,
     pub(crate) threads: usize,
-    /// Sockets of each thread.
+    /// Sockets of each thread; two at least, unless all that is asked is solicitations.
     pub(crate) sockets: usize,
     pub(crate) pace: Pace,
     pub(crate) time: Duration,

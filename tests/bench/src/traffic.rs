@@ -82,16 +82,17 @@ const ORIGIN: usize = 8;
 const LABELS: u64 = 1 << 20;
 
 impl Kind {
-    /// What a client at `client` sends, one after the other and from the start again.
+    /// What a client at `client` sends, one after the other and from the start again; what is forwarded goes to `peer`.
     pub(crate) fn templates(
         self,
         target: Target,
         client: SocketAddrV4,
+        peer: SocketAddrV4,
     ) -> Result<Vec<Template>, Fault> {
         let Target { primary, secondary } = target;
         let solicitation = || solicitation(primary, 0, client);
-        let bubble = || bubble(primary, client);
-        let echo = || echo(primary, client);
+        let bubble = || bubble(primary, client, peer);
+        let echo = || echo(primary, client, peer);
         Ok(match self {
             Self::Solicitation => vec![solicitation()?],
             Self::Bubble => vec![bubble()?],
@@ -180,16 +181,15 @@ fn solicitation(to: SocketAddrV4, flags: u16, client: SocketAddrV4) -> Result<Te
     })
 }
 
-/// To the Teredo address of the client itself, so that who asked is who is answered.
-fn bubble(to: SocketAddrV4, client: SocketAddrV4) -> Result<Template, Fault> {
-    let address = teredo(to, client).to_ipv6();
+fn bubble(to: SocketAddrV4, client: SocketAddrV4, peer: SocketAddrV4) -> Result<Template, Fault> {
+    let [source, destination] = [client, peer].map(|mapped| teredo(to, mapped).to_ipv6());
     template(to, Place::FlowLabel, BUBBLE, |out| {
-        Header::bubble(address, address).emit(out)
+        Header::bubble(source, destination).emit(out)
     })
 }
 
-fn echo(to: SocketAddrV4, client: SocketAddrV4) -> Result<Template, Fault> {
-    let address = teredo(to, client).to_ipv6();
+fn echo(to: SocketAddrV4, client: SocketAddrV4, peer: SocketAddrV4) -> Result<Template, Fault> {
+    let [source, destination] = [client, peer].map(|mapped| teredo(to, mapped).to_ipv6());
     // A moment and its complement, whichever, add up to the same checksum.
     let data = [[0; 8], [0xff; 8]].concat();
     let request = Echo {
@@ -199,7 +199,7 @@ fn echo(to: SocketAddrV4, client: SocketAddrV4) -> Result<Template, Fault> {
         data: &data,
     };
     template(to, Place::EchoData, ECHO, |out| {
-        request.emit(out, address, address, 64)
+        request.emit(out, source, destination, 64)
     })
 }
 
@@ -242,6 +242,7 @@ mod tests {
     use super::*;
 
     const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 9), 40_000);
+    const PEER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 9), 40_001);
 
     fn target() -> Target {
         Target::at(Ipv4Addr::new(192, 0, 2, 1))
@@ -249,14 +250,17 @@ mod tests {
 
     #[test]
     fn a_mix_is_sixteen() {
-        assert_eq!(Kind::Mix.templates(target(), CLIENT).unwrap().len(), 16);
+        assert_eq!(
+            Kind::Mix.templates(target(), CLIENT, PEER).unwrap().len(),
+            16
+        );
     }
 
     #[test]
     fn stamps_leave_checksums_right() {
         for now in [0, 1, u64::MAX, 0x0123_4567_89ab_cdef] {
             let mut out = [0; 256];
-            let echo = &Kind::Echo.templates(target(), CLIENT).unwrap()[0];
+            let echo = &Kind::Echo.templates(target(), CLIENT, PEER).unwrap()[0];
             let len = echo.emit(&mut out, now);
             verify_checksum(&Datagram::parse(&out[..len]).unwrap().packet).unwrap();
         }
@@ -270,7 +274,7 @@ mod tests {
             (Kind::Bubble, ORIGIN, BUBBLE),
             (Kind::Echo, ORIGIN, ECHO),
         ] {
-            let template = &kind.templates(target(), CLIENT).unwrap()[0];
+            let template = &kind.templates(target(), CLIENT, PEER).unwrap()[0];
             let mut answer = [0; 256];
             template.emit(&mut answer[origin..], sent);
             assert_eq!(age(&answer[..answered], now), Some(55_000), "{kind:?}");
