@@ -124,7 +124,7 @@ impl Server {
         }
         self.peers.check(arrival.from).map_err(source_refused)?;
         let datagram = Datagram::parse(arrival.bytes).map_err(malformed)?;
-        let task = self.accept(&datagram.packet, arrival.from)?;
+        let task = self.accept(&datagram, arrival.from)?;
         if let Some(limiter) = &mut self.limiter
             && !limiter.admits(*arrival.from.ip(), arrival.at)
         {

@@ -157,6 +157,9 @@ phrased! {
         MappedMismatch = "Teredo source of another mapped address",
         /// Rule 6: native source, and the destination is no client of this server (RFC 4380 section 5.3.1 rules 6 and 7).
         NotOurClient = "native source to no client of ours",
+        /// To be forwarded, but with an origin indication, which only servers insert: forwarded already (RFC 4380 sections 5.1.1 and
+        /// 7.4.3).
+        Forwarded = "forwarded already",
         /// Its IPv4 source asks for more than the configured limit (RFC 4380 section 7.3.5).
         RateLimited = "source over its rate limit",
         /// To this server, or to all routers, but nothing that it answers there: neither a Router Solicitation, nor an echo
@@ -190,6 +193,9 @@ phrased! {
         MappedAddress = "mapped address not global unicast",
         /// Destination is a Teredo address that embeds this host on the Teredo port: a loop (RFC 4380 section 7.3.5).
         MappedLoop = "mapped address is this server",
+        /// Destination is a Teredo address that embeds the address and port that the datagram came from, as an echo service sends it
+        /// (RFC 4380 section 7.4.3).
+        MappedSource = "mapped address is the sender",
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{Ipv6Addr, SocketAddrV4};
 use super::Server;
 use crate::verdict::Reason;
 use crate::wire::address::{ALL_ROUTERS, TeredoAddress};
+use crate::wire::encapsulation::Datagram;
 use crate::wire::icmp6::{self, ECHO_REQUEST, ROUTER_SOLICITATION};
 use crate::wire::ipv6::{ICMP6, Packet};
 use crate::wire::scope::is_global_scope;
@@ -22,20 +23,37 @@ pub(super) enum Task {
     ForwardToNative,
 }
 
+impl Task {
+    fn is_to_forward(self) -> bool {
+        matches!(self, Self::ForwardToTeredo(_) | Self::ForwardToNative)
+    }
+}
+
 impl Server {
-    /// Accepts a packet that came from `from` and says what is to be done with it.
-    pub(super) fn accept(&self, packet: &Packet<'_>, from: SocketAddrV4) -> Result<Task, Reason> {
+    /// Accepts the packet of a datagram that came from `from` and says what is to be done with it.
+    pub(super) fn accept(
+        &self,
+        datagram: &Datagram<'_>,
+        from: SocketAddrV4,
+    ) -> Result<Task, Reason> {
+        let packet = &datagram.packet;
         let header = packet.header();
         // Rule 2.
         if header.next_header != ICMP6 && !packet.is_bubble() {
             return Err(Reason::NextHeader);
         }
-        match TeredoAddress::parse(self.prefix, header.source) {
+        let task = match TeredoAddress::parse(self.prefix, header.source) {
             // Rule 5.
-            Some(source) if source.mapped == from => self.task_for_client(packet),
-            Some(_) => Err(Reason::MappedMismatch),
-            None => self.task_for_others(packet),
+            Some(source) if source.mapped == from => self.task_for_client(packet)?,
+            Some(_) => return Err(Reason::MappedMismatch),
+            None => self.task_for_others(packet)?,
+        };
+        // Only servers insert an origin indication, so this one or another has had it: an echo service sends back what it gets, from
+        // another port where a NAT is in between, and from another address where it has several.
+        if datagram.origin.is_some() && task.is_to_forward() {
+            return Err(Reason::Forwarded);
         }
+        Ok(task)
     }
 
     /// What a Teredo client may ask for, whose address was seen to be its own by rule 5.

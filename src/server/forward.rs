@@ -32,6 +32,9 @@ impl Server {
             check_small_echo(&datagram.packet)?;
             Kind::TeredoEcho
         };
+        if client.mapped == from {
+            return Err(Reason::MappedSource);
+        }
         self.peers.check(client.mapped).map_err(mapped_refused)?;
         let origin = (client.server == self.primary).then_some(OriginIndication(from));
         let left = emit_encapsulated(datagram, origin, out);

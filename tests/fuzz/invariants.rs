@@ -36,6 +36,10 @@ pub(crate) fn check(
         } => {
             assert_eq!(reply.kind, Kind::NativeEcho);
             assert!(is_global(destination), "{destination} is not global");
+            assert!(
+                !has_origin(arrival.bytes),
+                "forwarded, and forwarded before"
+            );
             assert!(hop_limit > 0);
             assert_eq!(
                 source.to_bits() >> 96,
@@ -61,6 +65,11 @@ fn check_datagram(reply: &Reply, arrival: &Arrival<'_>, via: Via, to: SocketAddr
                 packet => packet,
             };
             assert!(contains(arrival.bytes, packet), "not forwarded as it came");
+            assert!(
+                !has_origin(arrival.bytes),
+                "forwarded, and forwarded before"
+            );
+            assert_ne!(to, arrival.from, "forwarded to where it came from");
         }
         Kind::EchoReply => {
             assert_eq!(to, arrival.from);
@@ -69,6 +78,17 @@ fn check_datagram(reply: &Reply, arrival: &Arrival<'_>, via: Via, to: SocketAddr
         }
         Kind::NativeEcho => panic!("a native echo in a datagram"),
     }
+}
+
+/// Says whether an origin indication is in front of the packet.
+fn has_origin(bytes: &[u8]) -> bool {
+    let packet = match *bytes {
+        [0, 1, identifier, value, ref rest @ ..] => {
+            rest.get(usize::from(identifier) + usize::from(value) + 9..)
+        }
+        _ => Some(bytes),
+    };
+    packet.is_some_and(|packet| packet.starts_with(&[0, 0]))
 }
 
 /// The nonce of an authentication header, or none without one.

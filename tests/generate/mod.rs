@@ -85,7 +85,7 @@ fn source(from: SocketAddrV4) -> BoxedStrategy<Ipv6Addr> {
     .boxed()
 }
 
-fn destination() -> BoxedStrategy<Ipv6Addr> {
+fn destination(from: SocketAddrV4) -> BoxedStrategy<Ipv6Addr> {
     let named = [
         "2001:db8::5",
         "::",
@@ -103,6 +103,7 @@ fn destination() -> BoxedStrategy<Ipv6Addr> {
         3 => Just(ALL_ROUTERS),
         2 => Just(server_link_local(PRIMARY)),
         5 => teredo(peer()),
+        1 => teredo(Just(from).boxed()),
         4 => prop::sample::select(named.to_vec()),
         1 => any::<Ipv6Addr>(),
     ]
@@ -112,7 +113,9 @@ fn destination() -> BoxedStrategy<Ipv6Addr> {
 /// What an IPv6 packet is about.
 #[derive(Clone, Debug)]
 enum Content {
-    Solicitation,
+    Solicitation {
+        hop_limit: u8,
+    },
     Bubble,
     /// ICMPv6 that is not much of it.
     Message(Vec<u8>),
@@ -126,7 +129,8 @@ enum Content {
 fn content() -> BoxedStrategy<Content> {
     let data = prop_oneof![vec(any::<u8>(), 0..16), vec(any::<u8>(), 76..84)];
     prop_oneof![
-        Just(Content::Solicitation),
+        prop_oneof![4 => Just(255), 1 => any::<u8>()]
+            .prop_map(|hop_limit| Content::Solicitation { hop_limit }),
         Just(Content::Bubble),
         vec(
             prop_oneof![0..3_u8, Just(128), Just(133), any::<u8>()],
@@ -151,11 +155,16 @@ fn write(
     out: &mut [u8],
 ) -> Option<usize> {
     let left = match content {
-        Content::Solicitation => RouterSolicitation {
-            source,
-            destination,
+        Content::Solicitation { hop_limit } => {
+            let solicitation = RouterSolicitation {
+                source,
+                destination,
+            };
+            let left = solicitation.emit(out)?.len();
+            // Behind the next header, and no part of the checksum.
+            *out.get_mut(7)? = *hop_limit;
+            return Some(left);
         }
-        .emit(out),
         Content::Bubble => Header::bubble(source, destination).emit(out),
         Content::Message(message) => {
             let payload_len = u16::try_from(message.len()).ok()?;
@@ -249,7 +258,7 @@ fn bits() -> BoxedStrategy<u8> {
 prop_compose! {
     /// A well-formed datagram that may break any of the rules about addresses and sizes.
     pub(crate) fn sensible()(from in peer(), bits in bits())(
-        source in source(from), destination in destination(), content in content(), front in front(), back in back(),
+        source in source(from), destination in destination(from), content in content(), front in front(), back in back(),
         from in Just(from), bits in Just(bits),
     ) -> Input {
         let mut out = [0; DATAGRAM_MAX];
