@@ -2,12 +2,12 @@
 //!
 //! | module | what it is for |
 //! | --- | --- |
-//! | `peers` | which IPv4 addresses it may hear and talk to |
+//! | `peers` | which addresses it may hear and talk to |
 //! | `acceptance` | which IPv6 sources and destinations go together, and what is to be done then |
 //! | `answer` | what it answers itself: solicitations, echo requests |
 //! | `forward` | what it forwards: bubbles, small echoes |
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::time::Instant;
 
 use platform::{REPLY_MAX, Via};
@@ -35,8 +35,8 @@ pub struct Settings {
     pub primary: Ipv4Addr,
     /// The address that solicitations with the cone bit are answered from (RFC 4380 section 2.17); without one, they are dropped.
     pub secondary: Option<Ipv4Addr>,
-    /// Addresses of this host; `primary` and `secondary` need not be among them.
-    pub own: Vec<Ipv4Addr>,
+    /// Addresses of this host, IPv4 and IPv6; `primary` and `secondary` need not be among them.
+    pub own: Vec<IpAddr>,
     /// Directed broadcast addresses of the subnets that this host is attached to (RFC 4380 section 5.2.4).
     pub broadcasts: Vec<Ipv4Addr>,
     /// What the administrator decided.
@@ -51,7 +51,8 @@ pub struct Policy {
     pub prefix: ServicePrefix,
     /// MTU that it advertises, in bytes; 1280 unless there is a reason (RFC 4380 section 5.1.2). `InterfaceMTU`.
     pub mtu: u16,
-    /// Peers may have loopback, private and link-local IPv4 addresses: for laboratories. `AllowPrivateAddresses`.
+    /// Peers may have loopback, private and link-local IPv4 addresses, unique local IPv6 addresses, and those of this host: for
+    /// laboratories. `AllowPrivateAddresses`.
     pub allow_private: bool,
     /// What one IPv4 source may ask for; `None` is no limit. `RateLimit`.
     pub rate_limit: Option<RateLimit>,
@@ -90,8 +91,8 @@ impl Server {
     pub fn new(settings: Settings) -> Self {
         let policy = settings.policy;
         let mut own = settings.own;
-        own.push(settings.primary);
-        own.extend(settings.secondary);
+        own.push(settings.primary.into());
+        own.extend(settings.secondary.map(IpAddr::from));
         Self {
             primary: settings.primary,
             has_secondary: settings.secondary.is_some(),
@@ -122,7 +123,9 @@ impl Server {
         if arrival.truncated {
             return Err(Reason::Truncated);
         }
-        self.peers.check(arrival.from).map_err(source_refused)?;
+        self.peers
+            .check_source(arrival.from)
+            .map_err(source_refused)?;
         let datagram = Datagram::parse(arrival.bytes).map_err(malformed)?;
         let task = self.accept(&datagram, arrival.from)?;
         if let Some(limiter) = &mut self.limiter
@@ -169,7 +172,7 @@ fn source_refused(refusal: Refusal) -> Reason {
     match refusal {
         Refusal::Port => Reason::SourcePort,
         Refusal::Address => Reason::SourceAddress,
-        Refusal::Loop => Reason::SourceLoop,
+        Refusal::Own => Reason::SourceLoop,
     }
 }
 

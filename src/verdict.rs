@@ -149,12 +149,14 @@ phrased! {
         PayloadLength = "IPv6 payload cut short",
         /// Rule 2: next header not ICMPv6, and no bubble (RFC 4380 section 5.3.1 rule 2).
         NextHeader = "neither ICMPv6 nor a bubble",
-        /// Rule 4: link-local source, and neither a Router Solicitation to all routers nor for a client of this server
-        /// (RFC 4380 section 5.3.1 rules 4, 6 and 7).
+        /// Rule 4: link-local source, and neither a Router Solicitation to all routers nor a relay's bubble for a client of this
+        /// server; or the link-local address of this server itself (RFC 4380 section 5.3.1 rules 4, 6 and 7).
         LinkLocalSource = "link-local source, but no solicitation",
         /// Rule 5: Teredo source that embeds another IPv4 address or port than the datagram came from
         /// (RFC 4380 section 5.3.1 rules 5 and 7).
         MappedMismatch = "Teredo source of another mapped address",
+        /// Rule 6: native source that is not of global scope (RFC 4380 section 5.3.1 rule 7, RFC 4291 sections 2.5.2 to 2.7).
+        SourceScope = "source not of global scope",
         /// Rule 6: native source, and the destination is no client of this server (RFC 4380 section 5.3.1 rules 6 and 7).
         NotOurClient = "native source to no client of ours",
         /// To be forwarded, but with an origin indication, which only servers insert: forwarded already (RFC 4380 sections 5.1.1 and
@@ -167,6 +169,8 @@ phrased! {
         Unanswered = "to this server, but nothing it answers",
         /// IPv6 destination not of global scope (RFC 4380 section 5.3.1).
         Scope = "destination not of global scope",
+        /// IPv6 destination is this host, natively.
+        NativeOwn = "destination is this host",
         /// ICMPv6 message shorter than its type asks for (RFC 4443 section 4, RFC 4861 section 6.1.1).
         MessageLength = "ICMPv6 message cut short",
         /// ICMPv6 code not 0 where only 0 is defined (RFC 4443 section 4.1, RFC 4861 section 6.1.1).
@@ -191,8 +195,9 @@ phrased! {
         MappedPort = "mapped port 0",
         /// Destination is a Teredo address whose IPv4 address is not global unicast (RFC 4380 sections 5.3.1 and 5.2.4).
         MappedAddress = "mapped address not global unicast",
-        /// Destination is a Teredo address that embeds this host on the Teredo port: a loop (RFC 4380 section 7.3.5).
-        MappedLoop = "mapped address is this server",
+        /// Destination is a Teredo address that embeds this host: a loop, or a service that is not for everybody (RFC 4380 section
+        /// 7.4).
+        MappedOwn = "mapped address is this host",
         /// Destination is a Teredo address that embeds the address and port that the datagram came from, as an echo service sends it
         /// (RFC 4380 section 7.4.3).
         MappedSource = "mapped address is the sender",

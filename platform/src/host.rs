@@ -1,6 +1,6 @@
-//! This host's IPv4 addresses, which a server must not send to (RFC 4380 section 5.2.4).
+//! This host's addresses, which a server must not be made to send to (RFC 4380 sections 5.2.4 and 7.4).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -8,12 +8,13 @@ use nix::sys::socket::SockaddrStorage;
 
 use crate::error::OsError;
 
-/// IPv4 addresses that belong to this host and its networks, sorted, each once.
+/// Addresses that belong to this host and its networks, sorted, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostAddresses {
-    /// Those that interfaces carry, loopback included.
-    pub own: Vec<Ipv4Addr>,
-    /// The directed broadcasts of the attached networks.
+    /// Those that interfaces carry, IPv4 and IPv6, loopback included; on Linux also the anycast addresses of the attached IPv6
+    /// networks' routers.
+    pub own: Vec<IpAddr>,
+    /// The directed broadcasts of the attached IPv4 networks.
     pub broadcasts: Vec<Ipv4Addr>,
 }
 
@@ -24,24 +25,46 @@ pub struct HostAddresses {
 pub fn host_addresses() -> Result<HostAddresses, OsError> {
     let mut addresses = HostAddresses::default();
     for interface in getifaddrs().map_err(|error| OsError::new("getifaddrs", "", error))? {
-        let ip = |address: Option<SockaddrStorage>| Some(address?.as_sockaddr_in()?.ip());
-        let Some(own) = ip(interface.address) else {
+        if let Some(own) = ipv6(interface.address) {
+            addresses.own.push(own.into());
+            if cfg!(target_os = "linux") {
+                let anycast = subnet_router(own, ipv6(interface.netmask));
+                addresses.own.extend(anycast.map(IpAddr::from));
+            }
+        }
+        let Some(own) = ipv4(interface.address) else {
             continue;
         };
-        addresses.own.push(own);
+        addresses.own.push(own.into());
         if interface.flags.contains(InterfaceFlags::IFF_BROADCAST) {
             addresses.broadcasts.extend(if cfg!(target_os = "linux") {
-                by_mask(own, ip(interface.netmask))
+                by_mask(own, ipv4(interface.netmask))
             } else {
-                by_field(own, ip(interface.broadcast))
+                by_field(own, ipv4(interface.broadcast))
             });
         }
     }
-    for list in [&mut addresses.own, &mut addresses.broadcasts] {
-        list.sort_unstable();
-        list.dedup();
-    }
+    addresses.own.sort_unstable();
+    addresses.own.dedup();
+    addresses.broadcasts.sort_unstable();
+    addresses.broadcasts.dedup();
     Ok(addresses)
+}
+
+fn ipv4(address: Option<SockaddrStorage>) -> Option<Ipv4Addr> {
+    Some(address?.as_sockaddr_in()?.ip())
+}
+
+fn ipv6(address: Option<SockaddrStorage>) -> Option<Ipv6Addr> {
+    Some(address?.as_sockaddr_in6()?.ip())
+}
+
+/// The subnet-router anycast address of the network of `own` (RFC 4291 section 2.6.1), which Linux has, unseen, on each interface
+/// that it forwards from (`addrconf_join_anycast`, net/ipv6/addrconf.c); other systems have it only where it was configured.
+fn subnet_router(own: Ipv6Addr, mask: Option<Ipv6Addr>) -> Option<Ipv6Addr> {
+    // On a /127 it is the other end's (RFC 6164 section 4), on a /128 the address itself.
+    let mask = mask.filter(|mask| mask.to_bits().count_zeros() > 1)?;
+    Some(own & mask)
 }
 
 /// The directed broadcast of the network of `own`, on Linux: where an address was given without one (`ip address add
@@ -81,10 +104,24 @@ mod tests {
     }
 
     #[test]
+    fn a_network_has_an_address_of_its_routers() {
+        let own: Ipv6Addr = "2001:db8:53::1:2".parse().unwrap();
+        let mask = |length: u32| Some(Ipv6Addr::from_bits(u128::MAX << (128 - length)));
+        let expected: Ipv6Addr = "2001:db8:53::".parse().unwrap();
+        assert_eq!(subnet_router(own, mask(64)), Some(expected));
+        assert_eq!(
+            subnet_router(own, mask(126)),
+            Some("2001:db8:53::1:0".parse().unwrap())
+        );
+        assert_eq!(subnet_router(own, mask(127)), None);
+        assert_eq!(subnet_router(own, None), None);
+    }
+
+    #[test]
     fn loopback_is_the_hosts_own_and_no_broadcast() {
         let addresses = host_addresses().unwrap();
         assert!(
-            addresses.own.contains(&Ipv4Addr::LOCALHOST),
+            addresses.own.contains(&Ipv4Addr::LOCALHOST.into()),
             "{addresses:?}"
         );
         assert!(

@@ -8,7 +8,6 @@ use crate::wire::address::{ALL_ROUTERS, TeredoAddress};
 use crate::wire::encapsulation::Datagram;
 use crate::wire::icmp6::{self, ECHO_REQUEST, ROUTER_SOLICITATION};
 use crate::wire::ipv6::{ICMP6, Packet};
-use crate::wire::scope::is_global_scope;
 
 /// What is to be done with an accepted packet.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +67,11 @@ impl Server {
         if destination == ALL_ROUTERS || destination == self.link_local {
             return self.task_for_server(packet, destination);
         }
-        if !is_global_scope(destination) {
+        if !self.peers.is_global(destination) {
             return Err(Reason::Scope);
+        }
+        if self.peers.is_protected(destination) {
+            return Err(Reason::NativeOwn);
         }
         Ok(Task::ForwardToNative)
     }
@@ -94,9 +96,29 @@ impl Server {
             return Ok(Task::Advertise);
         }
         match TeredoAddress::parse(self.prefix, header.destination) {
-            Some(client) if client.server == self.primary => Ok(Task::ForwardToTeredo(client)),
+            Some(client) if client.server == self.primary => {
+                self.check_native_source(packet)?;
+                Ok(Task::ForwardToTeredo(client))
+            }
             _ if is_link_local => Err(Reason::LinkLocalSource),
             _ => Err(Reason::NotOurClient),
+        }
+    }
+    /// Whom a client may hear of by rule 6: nodes with an address of global scope, and relays, whose bubbles may come from a
+    /// link-local address, but not from this server's.
+    fn check_native_source(&self, packet: &Packet<'_>) -> Result<(), Reason> {
+        let source = packet.header().source;
+        if source.is_unicast_link_local() {
+            return if packet.is_bubble() && source != self.link_local {
+                Ok(())
+            } else {
+                Err(Reason::LinkLocalSource)
+            };
+        }
+        if self.peers.is_global(source) {
+            Ok(())
+        } else {
+            Err(Reason::SourceScope)
         }
     }
 }

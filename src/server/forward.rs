@@ -35,7 +35,9 @@ impl Server {
         if client.mapped == from {
             return Err(Reason::MappedSource);
         }
-        self.peers.check(client.mapped).map_err(mapped_refused)?;
+        self.peers
+            .check_destination(client.mapped)
+            .map_err(mapped_refused)?;
         let origin = (client.server == self.primary).then_some(OriginIndication(from));
         let left = emit_encapsulated(datagram, origin, out);
         reply(
@@ -106,6 +108,6 @@ fn mapped_refused(refusal: Refusal) -> Reason {
     match refusal {
         Refusal::Port => Reason::MappedPort,
         Refusal::Address => Reason::MappedAddress,
-        Refusal::Loop => Reason::MappedLoop,
+        Refusal::Own => Reason::MappedOwn,
     }
 }

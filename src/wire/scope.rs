@@ -22,23 +22,27 @@ pub fn is_never_unicast(address: Ipv4Addr) -> bool {
     matches!(address.octets(), [0 | 224..=255, ..] | [192, 88, 99, _])
 }
 
-/// Says whether an IPv6 address is of global scope, so that a packet may be forwarded to it (RFC 4380 section 5.3.1).
+/// Says whether an IPv6 address is of global scope, so that a packet may be forwarded from it or to it (RFC 4380 section 5.3.1), as
+/// far as the address alone tells: what is inside of a 6to4 address is [`inside_6to4`].
 ///
-/// Not global: unspecified, loopback, IPv4-mapped, link-local, site-local, multicast (RFC 4291 sections 2.4 to 2.7), unique
-/// local (RFC 4193), and 6to4 with an IPv4 address inside that is not global unicast (RFC 3964 section 5.3).
+/// Global are the addresses that are handed out: 2000::/3, but for those of benchmarks, 2001:2::/48 (RFC 5180 section 8), and those
+/// that are no place, 2001:10::/28 (RFC 4843 section 2). So no IPv4 address passes in the guise of an IPv6 one (`::a.b.c.d`,
+/// `::ffff:a.b.c.d`, 64:ff9b::/96, 64:ff9b:1::/48). 2001:db8::/32 (RFC 3849) passes, for laboratories.
 #[must_use]
 pub fn is_global_scope(address: Ipv6Addr) -> bool {
     match address.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => false,
-        [0, 0, 0, 0, 0, 0xffff, ..] => false,
-        // fc00::/7; then fe80::/10 and fec0::/10, which together are fe80::/9; then ff00::/8.
-        [0xfc00..=0xfdff, ..] => false,
-        [0xfe80..=0xffff, ..] => false,
-        [0x2002, high, low, ..] => {
-            let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
-            is_global_unicast(Ipv4Addr::new(a, b, c, d))
-        }
-        _ => true,
+        [0x2001, 2, 0, ..] => false,
+        [0x2001, 0x10..=0x1f, ..] => false,
+        [first, ..] => matches!(first, 0x2000..=0x3fff),
+    }
+}
+
+/// The IPv4 address of the router that a 6to4 address, one in 2002::/16, leads to (RFC 3056 section 2).
+#[must_use]
+pub fn inside_6to4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.octets() {
+        [0x20, 0x02, a, b, c, d, ..] => Some(Ipv4Addr::new(a, b, c, d)),
+        _ => None,
     }
 }
 
@@ -103,22 +107,44 @@ mod tests {
             "ff0e::1",
             "fc00::1",
             "fdff::1",
-            "2002:a00:1::1",
-            "2002:7f00:1::1",
-            "2002:e000:1::1",
-            "2002:ffff:ffff::1",
+            "::2",
+            "::192.0.2.1",
+            "64:ff9b::192.0.2.1",
+            "64:ff9b:1::192.0.2.1",
+            "100::1",
+            "1fff:ffff::1",
+            "4000::1",
+            "5f00::1",
+            "fbff::1",
+            "fe00::1",
+            "2001:2::1",
+            "2001:2:0:ffff:ffff:ffff:ffff:ffff",
+            "2001:10::1",
+            "2001:1f:ffff:ffff:ffff:ffff:ffff:ffff",
         ] {
             assert!(!is_global_scope(refused.parse().unwrap()), "{refused}");
         }
         for passed in [
+            "2000::",
+            "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
             "2001:db8::1",
+            "3fff::1",
             "2001::1",
+            "2001:1:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:2:1::1",
+            "2001:f:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:20::1",
             "2002:c000:201::1",
-            "fbff::1",
             "2003::1",
-            "::2",
         ] {
             assert!(is_global_scope(passed.parse().unwrap()), "{passed}");
         }
+    }
+    #[test]
+    fn a_6to4_address_leads_to_an_ipv4_router() {
+        let inside = |address: &str| inside_6to4(address.parse().unwrap());
+        assert_eq!(inside("2002:cb00:7109::1"), "203.0.113.9".parse().ok());
+        assert_eq!(inside("2003:cb00:7109::1"), None);
+        assert_eq!(inside("2102:cb00:7109::1"), None);
     }
 }

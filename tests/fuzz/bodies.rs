@@ -3,7 +3,7 @@
 #[path = "invariants.rs"]
 pub(crate) mod invariants;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::path::Path;
 use std::time::Instant;
 
@@ -66,7 +66,12 @@ pub(crate) fn settings(bits: u8) -> Settings {
     Settings {
         primary: Ipv4Addr::new(192, 0, 2, 1),
         secondary: (bits & ONE_ADDRESS == 0).then_some(Ipv4Addr::new(192, 0, 2, 2)),
-        own: vec![Ipv4Addr::new(198, 51, 100, 99), Ipv4Addr::LOCALHOST],
+        own: vec![
+            Ipv4Addr::new(198, 51, 100, 99).into(),
+            Ipv4Addr::LOCALHOST.into(),
+            Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, 1).into(),
+            Ipv6Addr::LOCALHOST.into(),
+        ],
         broadcasts: vec![
             Ipv4Addr::new(203, 0, 113, 255),
             Ipv4Addr::new(198, 51, 100, 255),

@@ -27,7 +27,7 @@ pub(crate) fn check(
         Route::Udp { via, to } => {
             assert!(may_be_a_peer(settings, to), "{to} is no peer");
             assert!(via == arrival.via || via == Via::Primary || settings.secondary.is_some());
-            check_datagram(reply, arrival, via, to, sent);
+            check_datagram(settings, reply, arrival, (via, to), sent);
         }
         Route::Native {
             source,
@@ -35,7 +35,14 @@ pub(crate) fn check(
             hop_limit,
         } => {
             assert_eq!(reply.kind, Kind::NativeEcho);
-            assert!(is_global(destination), "{destination} is not global");
+            assert!(
+                is_global(settings, destination),
+                "{destination} is not global"
+            );
+            assert!(
+                settings.policy.allow_private || !settings.own.contains(&destination.into()),
+                "{destination} is this host"
+            );
             assert!(
                 !has_origin(arrival.bytes),
                 "forwarded, and forwarded before"
@@ -52,7 +59,13 @@ pub(crate) fn check(
     }
 }
 
-fn check_datagram(reply: &Reply, arrival: &Arrival<'_>, via: Via, to: SocketAddrV4, sent: &[u8]) {
+fn check_datagram(
+    settings: &Settings,
+    reply: &Reply,
+    arrival: &Arrival<'_>,
+    (via, to): (Via, SocketAddrV4),
+    sent: &[u8],
+) {
     match reply.kind {
         Kind::Advertisement => {
             assert_eq!(to, arrival.from);
@@ -70,6 +83,11 @@ fn check_datagram(reply: &Reply, arrival: &Arrival<'_>, via: Via, to: SocketAddr
                 "forwarded, and forwarded before"
             );
             assert_ne!(to, arrival.from, "forwarded to where it came from");
+            assert!(
+                settings.policy.allow_private || !is_own(settings, *to.ip()),
+                "{to} is this host"
+            );
+            check_source(settings, reply.kind, packet);
         }
         Kind::EchoReply => {
             assert_eq!(to, arrival.from);
@@ -78,6 +96,23 @@ fn check_datagram(reply: &Reply, arrival: &Arrival<'_>, via: Via, to: SocketAddr
         }
         Kind::NativeEcho => panic!("a native echo in a datagram"),
     }
+}
+
+/// Who may be the source of what is forwarded to a client: a Teredo client, a node of global scope, a relay.
+fn check_source(settings: &Settings, kind: Kind, packet: &[u8]) {
+    let octets = packet.get(8..24).unwrap_or_default();
+    let source = <[u8; 16]>::try_from(octets).map_or(Ipv6Addr::UNSPECIFIED, Ipv6Addr::from);
+    let is_client = source.to_bits() >> 96 == u128::from(settings.policy.prefix.bits());
+    let is_relay = kind == Kind::Bubble
+        && is_in_ipv6(source, Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10)
+        && source.to_bits()
+            != 0xfe80 << 112
+                | 0x8000 << 48
+                | mapped_bits(SocketAddrV4::new(settings.primary, 3544));
+    assert!(
+        is_client || is_relay || is_global(settings, source),
+        "{source} is nobody"
+    );
 }
 
 /// Says whether an origin indication is in front of the packet.
@@ -120,14 +155,17 @@ fn may_be_a_peer(settings: &Settings, peer: SocketAddrV4) -> bool {
             .iter()
             .any(|(prefix, len)| is_in_ipv4(address, *prefix, *len))
     };
-    let is_own = address == settings.primary
-        || settings.secondary == Some(address)
-        || settings.own.contains(&address);
     let is_refused = is_in(&NEVER)
         || (is_in(&PRIVATE) && !settings.policy.allow_private)
         || settings.broadcasts.contains(&address)
-        || (is_own && peer.port() == 3544);
+        || (is_own(settings, address) && peer.port() == 3544);
     peer.port() != 0 && !is_refused
+}
+
+fn is_own(settings: &Settings, address: Ipv4Addr) -> bool {
+    address == settings.primary
+        || settings.secondary == Some(address)
+        || settings.own.contains(&address.into())
 }
 
 const NEVER: [(Ipv4Addr, u32); 4] = [
@@ -145,28 +183,32 @@ const PRIVATE: [(Ipv4Addr, u32); 5] = [
     (Ipv4Addr::new(192, 168, 0, 0), 16),
 ];
 
-const NOT_GLOBAL: [(Ipv6Addr, u32); 7] = [
-    (Ipv6Addr::UNSPECIFIED, 128),
-    (Ipv6Addr::LOCALHOST, 128),
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
-    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10),
-    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10),
-    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
-    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
+const GLOBAL: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+
+const NOT_GLOBAL: [(Ipv6Addr, u32); 2] = [
+    (Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 0), 48),
+    (Ipv6Addr::new(0x2001, 0x10, 0, 0, 0, 0, 0, 0), 28),
 ];
 
-fn is_global(address: Ipv6Addr) -> bool {
+const UNIQUE_LOCAL: (Ipv6Addr, u32) = (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7);
+
+fn is_global(settings: &Settings, address: Ipv6Addr) -> bool {
+    let is_in = |(prefix, len): (Ipv6Addr, u32)| is_in_ipv6(address, prefix, len);
     let bits = address.to_bits();
-    let is_refused = NOT_GLOBAL
-        .iter()
-        .any(|(prefix, len)| (bits ^ prefix.to_bits()) >> (128 - len) == 0);
     let inside = Ipv4Addr::from_bits((bits >> 80) as u32);
     let is_6to4_of_nobody = bits >> 112 == 0x2002
-        && NEVER
+        && (NEVER
             .iter()
             .chain(&PRIVATE)
-            .any(|(prefix, len)| is_in_ipv4(inside, *prefix, *len));
-    !is_refused && !is_6to4_of_nobody
+            .any(|(prefix, len)| is_in_ipv4(inside, *prefix, *len))
+            || settings.broadcasts.contains(&inside)
+            || is_own(settings, inside));
+    let is_global = is_in(GLOBAL) && !NOT_GLOBAL.into_iter().any(is_in) && !is_6to4_of_nobody;
+    is_global || (is_in(UNIQUE_LOCAL) && settings.policy.allow_private)
+}
+
+fn is_in_ipv6(address: Ipv6Addr, prefix: Ipv6Addr, len: u32) -> bool {
+    (address.to_bits() ^ prefix.to_bits()) >> (128 - len) == 0
 }
 
 fn is_in_ipv4(address: Ipv4Addr, prefix: Ipv4Addr, len: u32) -> bool {

@@ -79,15 +79,22 @@ fn source(from: SocketAddrV4) -> BoxedStrategy<Ipv6Addr> {
         6 => teredo(Just(from).boxed()),
         1 => teredo(peer()),
         3 => (any::<u16>(), peer()).prop_map(|(flags, mapped)| link_local(flags, mapped)),
-        1 => Just(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 5)),
-        1 => any::<Ipv6Addr>(),
+        1 => Just(server_link_local(PRIMARY)),
+        3 => native(),
     ]
     .boxed()
 }
 
-fn destination(from: SocketAddrV4) -> BoxedStrategy<Ipv6Addr> {
+/// Addresses that are no Teredo client's, on both sides of the borders of what may be forwarded.
+fn native() -> BoxedStrategy<Ipv6Addr> {
     let named = [
         "2001:db8::5",
+        "2001:db8:53::1",
+        "64:ff9b::1",
+        "2001:2::1",
+        "2001:10::1",
+        "3fff::1",
+        "4000::1",
         "::",
         "::1",
         "fe80::1",
@@ -97,15 +104,25 @@ fn destination(from: SocketAddrV4) -> BoxedStrategy<Ipv6Addr> {
         "::ffff:192.0.2.9",
         "2002:a00:1::1",
         "2002:c633:6401::1",
+        "2002:c000:201::1",
+        "2002:c633:64ff::1",
     ];
     let named = named.map(|address| address.parse().unwrap_or(Ipv6Addr::UNSPECIFIED));
+    prop_oneof![
+        2 => Just(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 5)),
+        4 => prop::sample::select(named.to_vec()),
+        1 => any::<Ipv6Addr>(),
+    ]
+    .boxed()
+}
+
+fn destination(from: SocketAddrV4) -> BoxedStrategy<Ipv6Addr> {
     prop_oneof![
         3 => Just(ALL_ROUTERS),
         2 => Just(server_link_local(PRIMARY)),
         5 => teredo(peer()),
         1 => teredo(Just(from).boxed()),
-        4 => prop::sample::select(named.to_vec()),
-        1 => any::<Ipv6Addr>(),
+        5 => native(),
     ]
     .boxed()
 }

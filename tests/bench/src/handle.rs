@@ -106,7 +106,7 @@ fn server(rate_limit: Option<RateLimit>) -> Server {
     Server::new(Settings {
         primary: PRIMARY,
         secondary: Some(Ipv4Addr::new(192, 0, 2, 2)),
-        own: vec![Ipv4Addr::LOCALHOST],
+        own: vec![Ipv4Addr::LOCALHOST.into()],
         broadcasts: vec![Ipv4Addr::new(192, 0, 2, 255)],
         policy: Policy {
             prefix: ServicePrefix::GLOBAL,
