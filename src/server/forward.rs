@@ -18,6 +18,8 @@ impl Server {
     /// Forwards a bubble or small echo to a Teredo client, unchanged, with its trailers if they are well formed (RFC 4380 section
     /// 5.3.1, RFC 6081 section 4). The hop limit is let alone: bubbles in the field carry 0.
     ///
+    /// Clients of other servers get an origin indication, too, which they may ignore: by it the packet is known when it comes back.
+    ///
     /// The packet is copied as bytes and not through `pnet_packet`: unchanged is the point.
     pub(super) fn forward_to_teredo(
         &self,
@@ -38,8 +40,7 @@ impl Server {
         self.peers
             .check_destination(client.mapped)
             .map_err(mapped_refused)?;
-        let origin = (client.server == self.primary).then_some(OriginIndication(from));
-        let left = emit_encapsulated(datagram, origin, out);
+        let left = emit_encapsulated(datagram, OriginIndication(from), out);
         reply(
             kind,
             Route::Udp {
@@ -92,13 +93,10 @@ fn check_small_echo(packet: &Packet<'_>) -> Result<(), Reason> {
 
 fn emit_encapsulated<'o>(
     datagram: &Datagram<'_>,
-    origin: Option<OriginIndication>,
-    mut out: &'o mut [u8],
+    origin: OriginIndication,
+    out: &'o mut [u8],
 ) -> Option<&'o mut [u8]> {
-    if let Some(origin) = origin {
-        out = origin.emit(out)?;
-    }
-    let out = put(out, datagram.packet.bytes())?;
+    let out = put(origin.emit(out)?, datagram.packet.bytes())?;
     let trailers = Trailers::parse(datagram.rest).unwrap_or_default();
     put(out, trailers.bytes())
 }

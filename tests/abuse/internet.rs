@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   server ----- cable ----- net ----- cable ----- nat ----- cable ----- inside
-//!   192.0.2.1, .2            198.51.100.7          203.0.113.1           10.0.0.2
+//!   192.0.2.1, .2            198.51.100.7, .8      203.0.113.1           10.0.0.2
 //!   2001:db8:53::1           198.51.100.66
 //! ```
 //! What comes to port 4007 of the NAT goes to port 7 inside, and what that port sends leaves by port 4008.
@@ -25,7 +25,9 @@ pub(crate) const PRIMARY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(crate) const SECOND: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 pub(crate) const HOST6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, 1);
 pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
-pub(crate) const STRANGER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 66);
+pub(crate) const SERVICE_TOO: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 8);
+pub(crate) const STRANGER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 66), 5000);
+const ASKER: SocketAddrV4 = SocketAddrV4::new(*STRANGER.ip(), 6000);
 pub(crate) const NAT: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 pub(crate) const INSIDE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
@@ -34,6 +36,8 @@ pub(crate) struct Internet {
     pub(crate) net: Namespace,
     _nat: Namespace,
     pub(crate) inside: Namespace,
+    stranger: UdpSocket,
+    asker: UdpSocket,
 }
 
 impl Internet {
@@ -50,7 +54,7 @@ impl Internet {
             server.route("default", address.split('/').next().unwrap());
         }
         net.address("nat", "203.0.113.254/24");
-        for address in [SERVICE, STRANGER] {
+        for address in [SERVICE, SERVICE_TOO, *STRANGER.ip()] {
             net.address("lo", &format!("{address}/32"));
         }
         nat.address("wan", &format!("{NAT}/24"));
@@ -82,6 +86,8 @@ impl Internet {
             }",
         );
         Self {
+            stranger: socket(&net, STRANGER),
+            asker: socket(&net, ASKER),
             server,
             net,
             _nat: nat,
@@ -98,49 +104,46 @@ impl Internet {
         server.configure(&configuration(lines));
     }
 
-    /// Sends a datagram to the server from an address outside.
-    pub(crate) fn send(&self, from: SocketAddrV4, bytes: &[u8]) {
-        self.send_from(&self.net, from, bytes);
-    }
-
-    pub(crate) fn send_from(&self, host: &Namespace, from: SocketAddrV4, bytes: &[u8]) {
-        let socket = host.within(|| UdpSocket::bind(from)).unwrap();
-        socket.send_to(bytes, (PRIMARY, 3544)).unwrap();
-    }
-
-    /// Asks for an advertisement and waits for it.
-    pub(crate) fn ask(&self, host: &Namespace, from: SocketAddrV4) {
-        let socket = host.within(|| UdpSocket::bind(from)).unwrap();
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        let solicitation = RouterSolicitation {
-            source: link_local(0, from),
-            destination: ALL_ROUTERS,
-        };
-        let bytes = written(|out| solicitation.emit(out));
-        socket.send_to(&bytes, (PRIMARY, 3544)).unwrap();
-        let mut answer = [0; 256];
-        let (len, from) = socket.recv_from(&mut answer).expect("an advertisement");
-        assert_eq!((len, from), (104, (PRIMARY, 3544).into()));
+    /// Sends a datagram to the server as the stranger.
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        self.stranger.send_to(bytes, (PRIMARY, 3544)).unwrap();
     }
 
     /// Returns when what was sent before has had time to go round ten times: each answer comes behind whatever the server had
     /// to forward before.
     pub(crate) fn settle(&self) {
-        for port in 6000..6010 {
-            self.ask(&self.net, SocketAddrV4::new(STRANGER, port));
+        for _ in 0..10 {
+            ask(&self.asker);
         }
     }
 
-    /// Has a client send an echo request to a native address.
+    /// Has the stranger send an echo request to a native address, as a client.
     pub(crate) fn ping(&self, native: Ipv6Addr) {
-        let from = SocketAddrV4::new(STRANGER, 5000);
-        self.send(from, &echo(ECHO_REQUEST, teredo(PRIMARY, from), native));
+        self.send(&echo(ECHO_REQUEST, teredo(PRIMARY, STRANGER), native));
     }
 
     /// How many echo requests of clients the server's host itself has received.
     pub(crate) fn pings(&self) -> u64 {
         self.server.counters("inet watch")["pings"]
     }
+}
+
+pub(crate) fn socket(host: &Namespace, at: SocketAddrV4) -> UdpSocket {
+    host.within(|| UdpSocket::bind(at)).unwrap()
+}
+
+/// Asks for an advertisement and waits for it.
+pub(crate) fn ask(socket: &UdpSocket) {
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let solicitation = RouterSolicitation {
+        source: link_local(0, STRANGER),
+        destination: ALL_ROUTERS,
+    };
+    let bytes = written(|out| solicitation.emit(out));
+    socket.send_to(&bytes, (PRIMARY, 3544)).unwrap();
+    let mut answer = [0; 256];
+    let (len, from) = socket.recv_from(&mut answer).expect("an advertisement");
+    assert_eq!((len, from), (104, (PRIMARY, 3544).into()));
 }
 
 fn configuration(lines: &str) -> String {
@@ -157,10 +160,24 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start(host: &Namespace, at: SocketAddrV4) -> Self {
-        let socket = host.within(|| UdpSocket::bind(at)).unwrap();
-        let ear = socket.try_clone().unwrap();
+        let socket = socket(host, at);
+        Self::run(socket.try_clone().unwrap(), socket)
+    }
+
+    /// On a host of two addresses: asked at one, it answers from the other.
+    pub(crate) fn start_twofold(
+        host: &Namespace,
+        asked: SocketAddrV4,
+        answers: SocketAddrV4,
+    ) -> Self {
+        let [ear, mouth] = [asked, answers].map(|at| socket(host, at));
+        Self::run(ear, mouth)
+    }
+
+    fn run(ear: UdpSocket, socket: UdpSocket) -> Self {
         ear.set_read_timeout(Some(Duration::from_millis(100)))
             .unwrap();
+        let mouth = socket.try_clone().unwrap();
         let (heard, ended) = (Arc::default(), Arc::default());
         let mut service = Self {
             socket,
@@ -173,7 +190,7 @@ impl Service {
             let mut bytes = [0; 2048];
             while !ended.load(Ordering::Relaxed) {
                 if let Ok((len, from)) = ear.recv_from(&mut bytes) {
-                    ear.send_to(&bytes[..len], from).unwrap();
+                    mouth.send_to(&bytes[..len], from).unwrap();
                     heard.fetch_add(1, Ordering::Relaxed);
                 }
             }
