@@ -191,10 +191,10 @@ pub(super) fn echo_path(text: &str) -> Result<EchoPath, Fault> {
     }
 }
 
-/// Reads the MTU that clients are told, in bytes.
+/// Reads the MTU that clients are told, in bytes: no more than a UDP datagram over IPv4 carries (RFC 4380 section 5.1.2).
 pub(super) fn mtu(text: &str) -> Result<u16, Fault> {
     let why = ", the smallest IPv6 MTU (RFC 8200 section 5)";
-    let mtu = ranged(Directive::InterfaceMtu, text, 1280..=65535, why)?;
+    let mtu = ranged(Directive::InterfaceMtu, text, 1280..=65507, why)?;
     Ok(u16::try_from(mtu).unwrap_or(u16::MAX))
 }
 
