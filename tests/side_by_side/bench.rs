@@ -245,7 +245,8 @@ fn capture_socket() -> OwnedFd {
 
 fn ipv4_udp(from: SocketAddrV4, to: SocketAddrV4, bytes: &[u8]) -> Vec<u8> {
     let udp_len = u16::try_from(bytes.len() + 8).expect("a datagram that IPv4 can carry");
-    let mut packet = vec![0x45, 0];
+    // Congestion experienced (RFC 3168), which is no business of what the server sends in answer (RFC 9601 section 3).
+    let mut packet = vec![0x45, 3];
     packet.extend_from_slice(&(udp_len + 20).to_be_bytes());
     packet.extend_from_slice(&[0, 0, 0, 0, 64, 17, 0, 0]); // The kernel fills in the checksum.
     packet.extend_from_slice(&from.ip().octets());
@@ -271,6 +272,7 @@ fn datagram(packet: &[u8]) -> Sent {
     let half = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
     let address =
         |at: usize| Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]);
+    assert_eq!(packet[1], 0, "DSCP and ECN of a datagram");
     assert_eq!(
         half(6) & 0x3fff,
         0,

@@ -40,12 +40,16 @@ fn every_difference_is_in_the_readme() {
     let mut faults = Vec::new();
     let mut seen = BTreeMap::new();
     for case in &cases {
-        let theirs = reference.exchange(case.from, case.to, &case.bytes);
+        let bare = reference.exchange(case.from, case.to, &case.bytes);
+        let theirs = rows::with_origin(case, &bare);
         let ours = ours.exchange(case.from, case.to, &case.bytes);
         if theirs != ours {
             println!("{}", difference(case, &theirs, &ours));
         }
         faults.extend(judge(case, &theirs, &ours));
+        if case.row.is_none() && theirs != bare {
+            *seen.entry(rows::OTHER_SERVERS).or_insert(0) += 1;
+        }
         if let Some(row) = case.row {
             *seen.entry(row.id).or_insert(0) += 1;
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use crate::bench::Sent;
 use crate::cases::Case;
-use crate::packet::{ECHO_REPLY, PORT, PRIMARY, Packet, server_link_local};
+use crate::packet::{ECHO_REPLY, PORT, PRIMARY, Packet, origin, server_link_local};
 
 /// One row of the table.
 pub(crate) struct Row {
@@ -53,6 +53,18 @@ pub(crate) static OWN_ADDRESS: Row = Row {
     id: "own-address",
     ours: nothing,
 };
+pub(crate) static SOURCE_SCOPE: Row = Row {
+    id: "source-scope",
+    ours: nothing,
+};
+pub(crate) static BACK_TO_SENDER: Row = Row {
+    id: "back-to-sender",
+    ours: nothing,
+};
+pub(crate) static FORWARDED_AGAIN: Row = Row {
+    id: "forwarded-again",
+    ours: nothing,
+};
 pub(crate) static TRAILERS: Row = Row {
     id: "trailers",
     ours: without_tail,
@@ -65,6 +77,17 @@ pub(crate) static ECHO_TO_SERVER: Row = Row {
     id: "echo-to-server",
     ours: echo_reply,
 };
+
+/// The one row that stands beside others: it is about all that goes to clients of other servers.
+pub(crate) const OTHER_SERVERS: &str = "other-servers";
+
+/// What the C server sent, with the origin indication that ours puts in front of what it forwards to clients of other servers.
+pub(crate) fn with_origin(case: &Case, reference: &[Sent]) -> Vec<Sent> {
+    each_payload(reference, |payload| match payload.first() {
+        Some(0x60..=0x6f) => [&origin(case.from), payload].concat(),
+        _ => payload.to_vec(),
+    })
+}
 
 fn nothing(_: &Case, _: &[Sent]) -> Vec<Sent> {
     Vec::new()

@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 use super::{ADDRESSES, Case, bubble, only_ours_refuses};
+use crate::bench::UPLINK;
 use crate::packet::*;
-use crate::rows::{GLOBAL_IPV4, NATIVE_BUBBLES, OWN_ADDRESS};
+use crate::rows::{BACK_TO_SENDER, GLOBAL_IPV4, NATIVE_BUBBLES, OWN_ADDRESS, SOURCE_SCOPE};
 
 pub(crate) fn cases() -> Vec<Case> {
     [directions(), mapped_addresses(), flags(), shapes()]
@@ -43,6 +44,24 @@ fn directions() -> Vec<Case> {
         ("unspecified", Ipv6Addr::UNSPECIFIED),
         ("loopback", Ipv6Addr::LOCALHOST),
         ("IPv4-mapped", CLIENT.ip().to_ipv6_mapped()),
+        ("6to4 of a private address", ip6("2002:a00:1::1")),
+        ("6to4 of the server's address", six_to_four(PRIMARY)),
+        ("NAT64", ip6("64:ff9b::c633:640a")),
+        ("outside 2000::/3", ip6("4000::1")),
+        ("the server's uplink", UPLINK),
+    ];
+    let nobody = [
+        "the server's link-local",
+        "unique local",
+        "site-local",
+        "multicast",
+        "unspecified",
+        "loopback",
+        "IPv4-mapped",
+        "6to4 of a private address",
+        "6to4 of the server's address",
+        "NAT64",
+        "outside 2000::/3",
     ];
     let other_prefix = teredo_with(0x2001_0001, PRIMARY, 0, PEER);
     let destinations = [
@@ -64,7 +83,12 @@ fn directions() -> Vec<Case> {
                 format!("bubble from {who} to {whom}"),
                 Packet::bubble(source, destination).bytes(),
             );
-            cases.push(case.row_if(from_client && to_native, &NATIVE_BUBBLES));
+            let to_ours = destination == ours(PEER);
+            cases.push(if to_ours && nobody.contains(&who) {
+                case.row(&SOURCE_SCOPE)
+            } else {
+                case.row_if(from_client && to_native, &NATIVE_BUBBLES)
+            });
         }
     }
     for (who, source) in [
@@ -118,11 +142,13 @@ fn mapped_addresses() -> Vec<Case> {
     for (what, mapped) in sockets {
         for (whose, server) in [("ours", PRIMARY), ("another server", OTHER_SERVER)] {
             let bytes = Packet::bubble(ours(CLIENT), teredo(server, mapped)).bytes();
-            let own = [PRIMARY, SECONDARY].contains(mapped.ip()) && mapped.port() == PORT;
-            cases.push(
-                Case::new(format!("bubble to a client of {whose} at {what}"), bytes)
-                    .row_if(own, &OWN_ADDRESS),
-            );
+            let own = [PRIMARY, SECONDARY].contains(mapped.ip());
+            let case = Case::new(format!("bubble to a client of {whose} at {what}"), bytes);
+            cases.push(if mapped == CLIENT {
+                case.row(&BACK_TO_SENDER)
+            } else {
+                case.row_if(own, &OWN_ADDRESS)
+            });
         }
     }
     cases

@@ -4,7 +4,10 @@ use std::net::{Ipv6Addr, SocketAddrV4};
 
 use super::{ADDRESSES, Case, ECHO_LEN, ECHOES, echo_paths, only_ours_refuses};
 use crate::packet::*;
-use crate::rows::{GLOBAL_IPV4, ICMP6_VALIDITY, NATIVE_HEADER, NATIVE_HOP_LIMIT, OWN_ADDRESS};
+use crate::rows::{
+    BACK_TO_SENDER, GLOBAL_IPV4, ICMP6_VALIDITY, NATIVE_HEADER, NATIVE_HOP_LIMIT, OWN_ADDRESS,
+    SOURCE_SCOPE,
+};
 
 pub(crate) fn cases() -> Vec<Case> {
     [directions(), mapped_addresses(), sizes(), fields()]
@@ -64,7 +67,13 @@ fn directions() -> Vec<Case> {
                     let bytes = Packet::echo(source, destination, kind, ECHO_LEN).bytes();
                     let case =
                         Case::new(format!("{what} from {who} to {whom} at {to}"), bytes).to(to);
-                    cases.push(case.row_if(is_client && is_native, &NATIVE_HEADER));
+                    let nobody = destination == ours(PEER)
+                        && ["link-local", "unspecified", "loopback", "multicast"].contains(&who);
+                    cases.push(if nobody {
+                        case.row(&SOURCE_SCOPE)
+                    } else {
+                        case.row_if(is_client && is_native, &NATIVE_HEADER)
+                    });
                 }
             }
         }
@@ -84,26 +93,29 @@ fn mapped_addresses() -> Vec<Case> {
         cases.push(case.row_if(only_ours_refuses(address), &GLOBAL_IPV4));
     }
     let sockets = [
-        ("port 0", SocketAddrV4::new(*PEER.ip(), 0), false),
-        ("the sender", CLIENT, false),
+        ("port 0", SocketAddrV4::new(*PEER.ip(), 0), None),
+        ("the sender", CLIENT, Some(&BACK_TO_SENDER)),
         (
             "the primary address",
             SocketAddrV4::new(PRIMARY, PORT),
-            true,
+            Some(&OWN_ADDRESS),
         ),
         (
             "the secondary address",
             SocketAddrV4::new(SECONDARY, PORT),
-            true,
+            Some(&OWN_ADDRESS),
         ),
     ];
-    for (what, mapped, own) in sockets {
+    for (what, mapped, row) in sockets {
         let bytes = Packet::echo(NATIVE, ours(mapped), ECHO_REQUEST, ECHO_LEN).bytes();
         let case = Case::new(
             format!("echo request from native to a client at {what}"),
             bytes,
         );
-        cases.push(case.row_if(own, &OWN_ADDRESS));
+        cases.push(match row {
+            Some(row) => case.row(row),
+            None => case,
+        });
     }
     cases
 }

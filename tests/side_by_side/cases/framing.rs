@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use super::{Case, LINK_LAYER, LONGEST, NONCE, bubble, secured, solicitation};
 use crate::packet::*;
-use crate::rows::{LONG_DATAGRAM, RA_AUTHENTICATION};
+use crate::rows::{FORWARDED_AGAIN, LONG_DATAGRAM, RA_AUTHENTICATION};
 
 pub(crate) fn cases() -> Vec<Case> {
     [
@@ -121,10 +121,12 @@ fn bubbles() -> Vec<Case> {
     heads
         .into_iter()
         .map(|(what, head)| {
+            let again = what.ends_with("origin indication");
             Case::new(
                 format!("bubble behind {what}"),
                 [head.concat(), bubble.clone()].concat(),
             )
+            .row_if(again, &FORWARDED_AGAIN)
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::{ADDRESSES, Case, ECHO_LEN, ECHOES};
 use crate::bench::UPLINK;
 use crate::packet::*;
-use crate::rows::{NATIVE_HEADER, NATIVE_SCOPE};
+use crate::rows::{NATIVE_HEADER, NATIVE_SCOPE, OWN_ADDRESS};
 
 pub(crate) fn cases() -> Vec<Case> {
     let refused = [
@@ -24,20 +24,21 @@ pub(crate) fn cases() -> Vec<Case> {
         ("unique local fc00::", ip6("fc00::1")),
         ("unique local fd00::", ip6("fdff::1")),
         ("IPv4-mapped", PEER.ip().to_ipv6_mapped()),
-    ];
-    let forwarded = [
         ("IPv4-compatible", ip6("::cb00:7114")),
         ("NAT64", ip6("64:ff9b::cb00:7114")),
+        ("a site's NAT64", ip6("64:ff9b:1::a00:1")),
         ("discard-only", ip6("100::1")),
+        ("benchmarks", ip6("2001:2::1")),
         ("ORCHID", ip6("2001:10::1")),
+        ("outside 2000::/3", ip6("4000::1")),
+        ("e000::/3", ip6("e000::1")),
+    ];
+    let forwarded = [
         (
             "the trial Teredo prefix",
             teredo_with(0x3ffe_831f, PRIMARY, 0, PEER),
         ),
         ("the last of 2000::/3", ip6("3fff:ffff::1")),
-        ("outside 2000::/3", ip6("4000::1")),
-        ("e000::/3", ip6("e000::1")),
-        ("the server's uplink", UPLINK),
     ];
     let to = |what: &str, destination, kind| {
         Case::new(
@@ -54,6 +55,8 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.extend(
             forwarded.map(|(what, destination)| to(what, destination, kind).row(&NATIVE_HEADER)),
         );
+        cases.push(to("the server's uplink", UPLINK, kind).row(&OWN_ADDRESS));
+        cases.push(to("6to4 of the server", six_to_four(PRIMARY), kind).row(&NATIVE_SCOPE));
     }
     cases.extend(ADDRESSES.map(|(what, address)| {
         let row = if is_global(address) {
@@ -71,8 +74,9 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// RFC 4380 section 5.2.4, and 240/4 with what it refuses.
+/// RFC 4380 section 5.2.4, with the directed broadcast of the server's link, and 240/4.
 fn is_global(address: Ipv4Addr) -> bool {
     let local = address.is_private() || address.is_loopback() || address.is_link_local();
-    !local && !matches!(address.octets(), [0 | 224.., ..] | [192, 88, 99, _])
+    let broadcast = address == Ipv4Addr::new(192, 0, 2, 255);
+    !local && !broadcast && !matches!(address.octets(), [0 | 224.., ..] | [192, 88, 99, _])
 }

@@ -2,7 +2,7 @@
 
 use super::{Case, ECHO_LEN, LONGEST, echo_paths};
 use crate::packet::*;
-use crate::rows::{ICMP6_VALIDITY, LONG_DATAGRAM, NATIVE_HEADER, TRAILERS};
+use crate::rows::{FORWARDED_AGAIN, ICMP6_VALIDITY, LONG_DATAGRAM, NATIVE_HEADER, TRAILERS};
 
 pub(crate) fn cases() -> Vec<Case> {
     [bubbles(), echoes()].into_iter().flatten().collect()
@@ -117,7 +117,11 @@ fn echoes() -> Vec<Case> {
         };
         for (what, head) in &heads {
             let case = surrounded(&format!("behind {what}"), &head.concat(), &[]);
-            cases.push(case.row_if(is_native, &NATIVE_HEADER));
+            cases.push(if what.ends_with("origin indication") {
+                case.row(&FORWARDED_AGAIN)
+            } else {
+                case.row_if(is_native, &NATIVE_HEADER)
+            });
         }
         cases.push(surrounded(
             "behind origin indication, authentication",
