@@ -16,6 +16,7 @@
 //! | `escape` | text from elsewhere, for a terminal or a log |
 //! | [`logging`] | stderr or syslog(3) |
 //! | [`daemon`] | monitor and worker, signals, process-id file |
+//! | [`probe`] | teredo-probe(1): what a client asks of a server, and a client in user space |
 //!
 //! The platform crate beside this one holds the contracts `UdpPair` and `RawIcmp6`, a module a system behind them,
 //! and all unsafe code.
@@ -27,6 +28,7 @@ pub mod daemon;
 mod escape;
 pub mod limit;
 pub mod logging;
+pub mod probe;
 pub mod report;
 pub mod run;
 pub mod server;

@@ -1,4 +1,4 @@
-//! teredo-probe(8) against a server, half a server and none.
+//! teredo-probe(1) against a server, half a server and none.
 #![forbid(unsafe_code)]
 #![cfg(test)] // Clippy lets test code panic where it says so.
 
@@ -31,29 +31,37 @@ fn a_server_with_two_addresses() {
             .arg("--local")
             .arg(primary.to_string()),
     );
-    let (code, said) = probe(&[], primary);
-    let lines: Vec<&str> = said.lines().collect();
-    assert_eq!((code, lines.len()), (Some(0), 5), "{said}");
+    let (code, said) = probe(&["-p", "40001"], primary);
+    assert_eq!(code, Some(0), "{said}");
     let [a, b, c, d] = primary.octets();
     let prefix = format!(
-        "prefix 2001:0:{:x}:{:x}::/64, MTU 1280",
+        "2001:0:{:x}:{:x}:",
         u16::from_be_bytes([a, b]),
         u16::from_be_bytes([c, d])
     );
-    assert!(
-        lines[0].starts_with(&format!("{primary}: answered after ")),
-        "{said}"
-    );
-    assert_eq!(lines[1], prefix);
-    assert!(lines[2].starts_with("mapped address 127.0.0.1:"), "{said}");
-    assert!(
-        lines[3].starts_with(&format!("{secondary}: answered after ")),
-        "{said}"
-    );
-    assert!(
-        lines[4].starts_with(&format!("cone solicitation: answered from {secondary}")),
-        "{said}"
-    );
+    for expected in [
+        format!("asking {primary}\n"),
+        format!("asking {primary} with the cone bit: {secondary} answers"),
+        format!("{primary}: answered after "),
+        format!(": prefix {prefix}:/64, MTU 1280, mapped address 127.0.0.1:40001\n"),
+        format!("{primary}, cone bit: {secondary} answered after "),
+        format!("{secondary}: answered after "),
+        format!("{primary}: works, answers after "),
+        "NAT: none\n".to_owned(),
+        // Port 40001 and 127.0.0.1, every bit inverted.
+        format!("Teredo address: {prefix}0:63be:80ff:fffe\n"),
+    ] {
+        assert!(said.contains(&expected), "{expected:?} in {said}");
+    }
+    let (code, said) = probe(&["-v"], primary);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Router Advertisement: prefix "), "{said}");
+
+    // The secondary address, asked as if it were a server's.
+    let (code, said) = probe(&["--timeout", "1"], secondary);
+    assert_eq!(code, Some(1), "{said}");
+    let expected = format!("it is the secondary address of {primary}");
+    assert!(said.contains(&expected), "{said}");
     server.stop();
 }
 
@@ -70,37 +78,95 @@ fn a_server_with_one_address() {
             .arg(config)
             .arg(primary.to_string()),
     );
-    let (code, said) = probe(&["-w", "50"], primary);
+    let (code, said) = probe(&[], primary);
+    assert_eq!(code, Some(1), "{said}");
+    // Where only 127.0.0.1 exists, the system does not even send.
+    let expected = match cfg!(target_os = "linux") {
+        true => format!("nobody listens at its secondary address {secondary}"),
+        false => "its secondary address".to_owned(),
+    };
+    assert!(said.contains(&expected), "{said}");
+    let (code, said) = probe(&["--one-address"], primary);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains(&format!("{secondary}: no answer")), "{said}");
-    assert!(said.contains("cone solicitation: no answer"), "{said}");
     server.stop();
 }
 
+/// Well before the time is up: the system says that nobody listens.
 #[test]
 fn no_server() {
     let (primary, _) = addresses();
-    let (code, said) = probe(&["-w", "50"], primary);
+    let (code, said) = probe(&["--timeout", "3600"], primary);
     assert_eq!(code, Some(1));
-    assert!(said.starts_with(&format!("{primary}: no answer")), "{said}");
+    assert!(
+        said.contains(&format!("{primary}: does not work: refused")),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_command_line_fault_exits_2() {
     let (primary, _) = addresses();
-    assert_eq!(probe(&["-w", "0"], primary).0, Some(2));
+    for wrong in [
+        ["-t", "0"],
+        ["-p", "0"],
+        ["-s", "localhost"],
+        ["--expect-prefix", "2002::"],
+    ] {
+        assert_eq!(probe(&wrong, primary).0, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn another_service() {
+    let (primary, secondary) = addresses();
+    if !has(secondary) {
+        return;
+    }
+    let scratch = Scratch::new();
+    let config = scratch.write("conf", "Prefix 3ffe:831f::\n");
+    let mut command = Command::new(scratch.program());
+    let server = Server::start(
+        command
+            .arg("--local")
+            .arg("-c")
+            .arg(config)
+            .arg(primary.to_string()),
+    );
+    let (code, said) = probe(&[], primary);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is not inside 2001::/32"), "{said}");
+    let (code, said) = probe(&["--expect-prefix", "3ffe:831f::/32"], primary);
+    assert_eq!(code, Some(0), "{said}");
+    server.stop();
 }
 
 #[test]
 fn an_address_that_nothing_may_be_sent_to() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_teredo-probe"));
-    let ended = output(command.arg("255.255.255.255"));
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let (code, said) = probe(&[], Ipv4Addr::BROADCAST);
+    assert_eq!(code, Some(1), "{said}");
     // The BSDs and macOS let it connect, and refuse the send.
     let expected = match cfg!(target_os = "linux") {
         true => "connect 255.255.255.255: not permitted",
         false => " 255.255.255.255",
     };
     assert!(said.contains(expected), "{said}");
+}
+
+/// A reader that has had enough is no fault, and no reason to say anything.
+#[test]
+fn nobody_reads() {
+    let (primary, _) = addresses();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teredo-probe"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = command
+        .arg(primary.to_string())
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
 }

@@ -1,24 +1,92 @@
-//! The options of teredo-probe(8): here, where what is written from them can read them.
+//! The options of teredo-probe(1): here, where what is written from them can read them.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Parser, ValueHint};
 
-use crate::conf::Host;
+use crate::conf::{Fault, Host, Secondary, service_prefix};
+use crate::wire::address::ServicePrefix;
 
-/// Tell whether a Teredo server works, and how this host appears to it
-#[derive(Clone, Debug, PartialEq, Eq, Parser)]
+/// Tell whether a Teredo server works, and what NAT is on the way to it
+#[derive(Clone, Debug, PartialEq, Parser)]
 #[command(name = "teredo-probe", version, about, long_about = None)]
 pub struct Options {
-    /// Wait MILLISECONDS for each of three tries
-    #[arg(short, long, value_name = "MILLISECONDS", default_value_t = 4000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    /// Show the packets, decoded
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// Wait no longer than SECONDS for the answers
+    #[arg(short, long, value_name = "SECONDS", default_value = "5", value_parser = timeout)]
     #[arg(value_hint = ValueHint::Other)]
-    pub wait: u64,
+    pub timeout: Duration,
 
-    /// Primary IPv4 address of the server, or a name that has it
-    #[arg(value_name = "SERVER", value_hint = ValueHint::Hostname)]
-    pub server: Host,
+    /// Send from ADDRESS
+    #[arg(short, long, value_name = "ADDRESS", value_hint = ValueHint::Other)]
+    pub source: Option<Ipv4Addr>,
 
-    /// Secondary address, unless it is the next one
-    #[arg(value_name = "SECONDARY", value_hint = ValueHint::Hostname)]
-    pub secondary: Option<Host>,
+    /// Use PORT as the service port
+    #[arg(short, long, value_name = "PORT", value_hint = ValueHint::Other)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+
+    /// The server has no secondary address
+    #[arg(short = '1', long)]
+    pub one_address: bool,
+
+    /// The service's prefix, 32 bits long
+    #[arg(long, value_name = "PREFIX", default_value = "2001::", value_parser = service_prefix)]
+    #[arg(value_hint = ValueHint::Other)]
+    pub expect_prefix: ServicePrefix,
+
+    /// Addresses of a server, or names that have them
+    #[arg(value_name = "SERVER[,SECONDARY]", value_hint = ValueHint::Hostname)]
+    #[arg(required = true)]
+    pub servers: Vec<Server>,
+}
+
+/// A server on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The primary address or a name that has it.
+    pub primary: Host,
+    /// The other one.
+    pub secondary: Secondary<Host>,
+}
+
+impl FromStr for Server {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        let (primary, secondary) = match text.split_once(',') {
+            Some((primary, secondary)) => (primary, secondary.parse()?),
+            None => (text, Secondary::Next),
+        };
+        Ok(Self {
+            primary: primary.parse()?,
+            secondary,
+        })
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.primary.fmt(f)
+    }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    seconds(text, 0.01)
+}
+
+/// A number of seconds, with a fraction or not, of a day at most.
+fn seconds(text: &str, least: f64) -> Result<Duration, String> {
+    const MOST: f64 = 86_400.0;
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if !(least..=MOST).contains(&number) {
+        return Err(format!("not from {least} to {MOST} seconds"));
+    }
+    Ok(Duration::from_secs_f64(number))
 }

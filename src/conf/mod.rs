@@ -35,7 +35,7 @@ pub use diagnostic::{Diagnostic, Position, Severity};
 pub use directive::{DIRECTIVES, Directive};
 pub use facility::Facility;
 pub use host::{Addresses, Host, Secondary};
-pub use value::{Fault, ReceiveBuffer, Workers};
+pub use value::{Fault, ReceiveBuffer, Workers, service_prefix};
 
 use crate::server::Policy;
 

@@ -77,6 +77,18 @@ pub(super) fn prefix(text: &str) -> Result<(ServicePrefix, bool), Fault> {
     ))
 }
 
+/// Reads the Teredo service prefix as `Prefix` does, for a command line: there, bits past it are a fault.
+///
+/// # Errors
+/// It is no such prefix, or has further bits.
+pub fn service_prefix(text: &str) -> Result<ServicePrefix, Fault> {
+    match prefix(text)? {
+        (prefix, false) => Ok(prefix),
+        (_, true) => Err(Fault::new(format!("{} has more than 32 bits", clip(text)))
+            .help("a Teredo prefix has 32 bits (RFC 4380 section 4)")),
+    }
+}
+
 /// How many threads serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Workers {

@@ -92,6 +92,14 @@ impl RouterAdvertisement {
         })
     }
 
+    /// How many prefix information options of any length the advertisement in `packet` has: a client takes exactly one (RFC
+    /// 4380 section 5.2.1). `None` if it is not valid by RFC 4861 section 6.1.2, but for its source.
+    #[must_use]
+    pub fn prefixes(packet: &Packet<'_>) -> Option<usize> {
+        let options = checked_options(packet, ROUTER_ADVERTISEMENT, Self::MIN_LEN).ok()?;
+        Some(options.iter().filter(|option| option.is_prefix()).count())
+    }
+
     /// Writes the advertisement in an IPv6 packet; see [`super`].
     #[must_use]
     pub fn emit<'o>(&self, out: &'o mut [u8]) -> Option<&'o mut [u8]> {

@@ -19,10 +19,16 @@ pub struct DiscoveryOption<'a> {
 }
 
 impl DiscoveryOption<'_> {
+    /// Says whether this is a prefix information option, of any length.
+    #[must_use]
+    pub fn is_prefix(self) -> bool {
+        self.kind == NdpOptionTypes::PrefixInformation
+    }
+
     /// The prefix, if this is a prefix information option of 64 bits.
     #[must_use]
     pub fn prefix(self) -> Option<Ipv6Addr> {
-        if self.kind != NdpOptionTypes::PrefixInformation || self.data.first() != Some(&64) {
+        if !self.is_prefix() || self.data.first() != Some(&64) {
             return None;
         }
         let prefix: [u8; 16] = self.data.get(14..)?.try_into().ok()?;
@@ -149,6 +155,7 @@ mod tests {
             (Some(prefix), None)
         );
         assert_eq!((options[1].prefix(), options[1].mtu()), (None, Some(1280)));
+        assert!(options[0].is_prefix() && !options[1].is_prefix());
         assert!(Options::parse(&[]).unwrap().iter().next().is_none());
     }
 }

@@ -1,0 +1,318 @@
+//! One server asked: what to send when, until every question is answered or given up. No socket and no clock.
+
+use std::collections::VecDeque;
+use std::net::SocketAddrV4;
+use std::time::{Duration, Instant};
+
+use super::answer::{Answer, Reading, Unfit};
+use super::question::{Nonce, Nonces, Port, Question, Target, Transmit, solicitation};
+use crate::wire::TEREDO_PORT;
+
+/// What became of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// An advertisement that a client takes.
+    Answered(Answer),
+    /// An answer from there that none takes.
+    Unfit {
+        /// Who sent it.
+        from: SocketAddrV4,
+        /// Why.
+        why: Unfit,
+    },
+    /// ICMP said that nobody listens there.
+    Refused,
+    /// The system did not send it, and said why.
+    Failed(String),
+    /// Nothing came.
+    Silent,
+    /// Not asked: the server has no secondary address.
+    Unasked,
+}
+
+impl Outcome {
+    /// The answer, if there is one.
+    #[must_use]
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Answered(answer) => Some(answer),
+            _ => None,
+        }
+    }
+}
+
+/// Something to tell whoever watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The question goes out for the first time.
+    Asked(Question),
+    /// Its outcome is known.
+    Decided(Question),
+}
+
+/// Tries after which a question is given up, once something has been heard of the server: that of RFC 4380 section 5.2.1.
+const TRIES: usize = 3;
+/// Shortest time between two tries: less would be no try of its own on a busy link.
+const SHORTEST: Duration = Duration::from_millis(250);
+/// Two tries are so many round trips apart, once one is known.
+const ROUND_TRIPS: u32 = 4;
+/// Until then, so many tries share the time.
+const SHARES: u32 = 5;
+
+/// The questions to one server under way.
+#[derive(Debug)]
+pub struct Inquiry {
+    target: Target,
+    asked: [Asked; 4],
+    deadline: Instant,
+    /// Time between tries while nothing has been heard.
+    patience: Duration,
+    /// How long the first sign of life took.
+    round_trip: Option<Duration>,
+    nonces: Nonces,
+    outgoing: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    question: Question,
+    tries: Vec<(Nonce, Instant)>,
+    /// When to try again, or to give up.
+    next: Instant,
+    outcome: Option<Outcome>,
+    /// What came that was no answer.
+    noise: Option<(SocketAddrV4, Unfit)>,
+}
+
+impl Inquiry {
+    /// Begins to ask `target` at `now`; ends after `timeout` at the latest.
+    #[must_use]
+    pub fn new(target: Target, now: Instant, timeout: Duration) -> Self {
+        let asked = Question::ALL.map(|question| Asked {
+            question,
+            tries: Vec::new(),
+            next: now,
+            outcome: question.to(&target).is_none().then_some(Outcome::Unasked),
+            noise: None,
+        });
+        Self {
+            target,
+            asked,
+            deadline: now.checked_add(timeout).unwrap_or(now),
+            patience: timeout.checked_div(SHARES).unwrap_or(timeout),
+            round_trip: None,
+            nonces: Nonces::default(),
+            outgoing: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Whom it asks.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Does what is due at `now`: call it first of all, after each datagram and at [`Self::wake`].
+    pub fn advance(&mut self, now: Instant) {
+        let interval = self.interval();
+        for asked in self.asked.iter_mut().filter(|asked| asked.is_open()) {
+            let hopeless = self.round_trip.is_some() && asked.tries.len() >= TRIES;
+            if now >= self.deadline || (hopeless && now >= asked.next) {
+                asked.give_up(&mut self.events);
+            } else if now >= asked.next {
+                asked.next = now.checked_add(interval).unwrap_or(now);
+                asked.send(
+                    &self.target,
+                    now,
+                    &mut self.nonces,
+                    &mut self.outgoing,
+                    &mut self.events,
+                );
+            }
+        }
+    }
+
+    /// The next datagram to send.
+    pub fn transmit(&mut self) -> Option<Transmit> {
+        self.outgoing.pop_front()
+    }
+
+    /// The next thing to tell.
+    pub fn event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Self::advance`] is due; `None` when every question has its outcome.
+    #[must_use]
+    pub fn wake(&self) -> Option<Instant> {
+        let open = self.asked.iter().filter(|asked| asked.is_open());
+        open.map(|asked| asked.next.min(self.deadline)).min()
+    }
+
+    /// Takes a datagram that came to `port`.
+    pub fn receive(&mut self, now: Instant, port: Port, from: SocketAddrV4, bytes: &[u8]) {
+        let reading = Reading::new(bytes);
+        let mine = self
+            .asked
+            .iter_mut()
+            .filter(|asked| asked.question.port() == port);
+        for asked in mine {
+            let Some(sent) = reading.nonce.and_then(|nonce| asked.sent(nonce)) else {
+                continue;
+            };
+            let after = now.saturating_duration_since(sent);
+            let outcome = match reading.answer(asked.question.source(), from, after) {
+                Ok(answer) => Outcome::Answered(answer),
+                Err(why) => Outcome::Unfit { from, why },
+            };
+            asked.decide(outcome, &mut self.events);
+            self.heard(after);
+            return;
+        }
+        self.take_noise(now, port, from, &reading);
+    }
+
+    /// Takes note that what was sent from `port` to `to` was refused: nobody listens there.
+    pub fn refused(&mut self, now: Instant, to: SocketAddrV4) {
+        let mut sent = None;
+        for asked in &mut self.asked {
+            if asked.question.to(&self.target) == Some(to) && asked.is_open() {
+                sent = sent.or(asked.tries.first().map(|(_, sent)| *sent));
+                asked.decide(Outcome::Refused, &mut self.events);
+            }
+        }
+        if let Some(sent) = sent {
+            self.heard(now.saturating_duration_since(sent));
+        }
+    }
+
+    /// Takes note that the system did not send from `port` to `to`, and why.
+    pub fn failed(&mut self, port: Port, to: SocketAddrV4, why: &str) {
+        for asked in &mut self.asked {
+            let question = asked.question;
+            if question.port() == port && question.to(&self.target) == Some(to) && asked.is_open() {
+                asked.decide(Outcome::Failed(why.to_owned()), &mut self.events);
+            }
+        }
+    }
+
+    /// What became of a question; silence while it is open.
+    #[must_use]
+    pub fn outcome(&self, question: Question) -> Outcome {
+        let asked = self.asked.iter().find(|asked| asked.question == question);
+        let outcome = asked.and_then(|asked| asked.outcome.clone());
+        outcome.unwrap_or(Outcome::Silent)
+    }
+
+    /// A datagram without a nonce of ours, from one of the addresses asked: something answers there, which is no server. Not
+    /// an outcome yet, since anybody can send it.
+    fn take_noise(&mut self, now: Instant, port: Port, from: SocketAddrV4, reading: &Reading<'_>) {
+        let mut sent = None;
+        for asked in &mut self.asked {
+            let question = asked.question;
+            if question.port() != port || question.answered_from(&self.target) != Some(from) {
+                continue;
+            }
+            if asked.is_open() {
+                let why = match reading.answer(question.source(), from, Duration::ZERO) {
+                    Ok(_) => Unfit::OtherNonce,
+                    Err(why) => why,
+                };
+                asked.noise = Some((from, why));
+                sent = sent.or(asked.tries.first().map(|(_, sent)| *sent));
+            }
+        }
+        if let Some(sent) = sent {
+            self.heard(now.saturating_duration_since(sent));
+        }
+    }
+
+    /// A first sign of life: from now on it is known how long an answer takes.
+    fn heard(&mut self, after: Duration) {
+        if self.round_trip.is_some() {
+            return;
+        }
+        self.round_trip = Some(after);
+        let interval = self.interval();
+        for asked in self.asked.iter_mut().filter(|asked| asked.is_open()) {
+            let last = asked.tries.last().map(|(_, sent)| *sent);
+            let next = last.and_then(|last| last.checked_add(interval));
+            asked.next = next.map_or(asked.next, |next| next.min(asked.next));
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        match self.round_trip {
+            Some(time) => time.saturating_mul(ROUND_TRIPS).max(SHORTEST),
+            None => self.patience,
+        }
+    }
+}
+
+impl Asked {
+    fn is_open(&self) -> bool {
+        self.outcome.is_none()
+    }
+
+    /// When the try with this nonce was sent.
+    fn sent(&self, nonce: Nonce) -> Option<Instant> {
+        let mut tries = self.tries.iter();
+        tries.find_map(|(used, sent)| (*used == nonce).then_some(*sent))
+    }
+
+    fn send(
+        &mut self,
+        target: &Target,
+        now: Instant,
+        nonces: &mut Nonces,
+        outgoing: &mut VecDeque<Transmit>,
+        events: &mut VecDeque<Event>,
+    ) {
+        let Some(to) = self.question.to(target) else {
+            return;
+        };
+        if self.tries.is_empty() {
+            events.push_back(Event::Asked(self.question));
+        }
+        let nonce = nonces.fresh();
+        self.tries.push((nonce, now));
+        let mut send = |port, nonce| {
+            outgoing.push_back(Transmit {
+                port,
+                to,
+                bytes: solicitation(nonce, self.question.source()),
+            });
+        };
+        send(self.question.port(), nonce);
+        if let Some(port) = self.question.hears_refusal() {
+            send(port, nonces.fresh());
+        }
+    }
+
+    /// The first outcome stands, but for one: a valid answer outweighs what anybody may have sent.
+    fn decide(&mut self, outcome: Outcome, events: &mut VecDeque<Event>) {
+        let better = matches!(outcome, Outcome::Answered(_))
+            && !matches!(self.outcome, Some(Outcome::Answered(_)));
+        if self.is_open() || better {
+            self.outcome = Some(outcome);
+            events.push_back(Event::Decided(self.question));
+        }
+    }
+
+    fn give_up(&mut self, events: &mut VecDeque<Event>) {
+        let outcome = match self.noise.take() {
+            Some((from, why)) => Outcome::Unfit { from, why },
+            None => Outcome::Silent,
+        };
+        self.decide(outcome, events);
+    }
+}
+
+/// Whether a datagram comes from one of the server's two addresses and its port.
+#[must_use]
+pub fn is_server(target: &Target, from: SocketAddrV4) -> bool {
+    from.port() == TEREDO_PORT
+        && (*from.ip() == target.primary || target.secondary == Some(*from.ip()))
+}

@@ -1,0 +1,27 @@
+//! What teredo-probe(1) decides and says.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`question`] | what is asked, from which port; how a solicitation is written |
+//! | [`answer`] | what came back: an advertisement that a client takes, or why none would |
+//! | [`inquiry`] | one server asked: what to send when, until all is answered or given up |
+//! | [`verdict`], [`fault`] | answers to a report: does the server work, and if not, why |
+//! | [`nat`] | which kind of NAT the answers show |
+//! | [`text`], [`packet`] | what a person reads |
+//! | [`sockets`], [`rounds`], [`out`] | the edge: sockets, the loop around inquiries, standard output |
+//! | [`run`] | the command |
+//!
+//! All but the edge and the command know no socket, clock or terminal: they are told.
+
+pub mod answer;
+pub mod fault;
+pub mod inquiry;
+pub mod nat;
+pub mod out;
+pub mod packet;
+pub mod question;
+pub mod rounds;
+pub mod run;
+pub mod sockets;
+pub mod text;
+pub mod verdict;
