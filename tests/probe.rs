@@ -7,6 +7,8 @@ mod harness;
 use std::net::Ipv4Addr;
 use std::process::Command;
 
+use serde_json::Value;
+
 use harness::{Scratch, Server, addresses, has, output};
 
 /// Exit code and output of the probe.
@@ -150,6 +152,112 @@ fn an_address_that_nothing_may_be_sent_to() {
         false => " 255.255.255.255",
     };
     assert!(said.contains(expected), "{said}");
+}
+
+/// What programs read has stable names, and the verdict is in the exit status too.
+#[test]
+fn for_programs() {
+    let (primary, secondary) = addresses();
+    if !has(secondary) {
+        return;
+    }
+    let scratch = Scratch::new();
+    let mut command = Command::new(scratch.program());
+    let server = Server::start(command.arg("--local").arg(primary.to_string()));
+    let (nobody, _) = addresses();
+
+    let (code, said) = probe(&["--json", &nobody.to_string()], primary);
+    assert_eq!(code, Some(1));
+    let objects: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // Sorted by the time of the answer: who has none comes last.
+    assert_eq!(objects[0]["server"], primary.to_string());
+    assert_eq!(objects[0]["works"], true);
+    assert_eq!(objects[0]["secondary"], secondary.to_string());
+    assert_eq!(objects[0]["nat"], "none");
+    assert_eq!(objects[0]["mtu"], 1280);
+    assert!(objects[0]["answer_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(objects[1]["server"], nobody.to_string());
+    assert_eq!(objects[1]["faults"][0]["code"], "refused");
+    assert_eq!(objects[1]["answer_ms"], Value::Null);
+
+    let (code, said) = probe(&["--monitor"], primary);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.starts_with(&format!("TEREDO OK - {primary} works")),
+        "{said}"
+    );
+    assert!(said.contains(&format!(" | '{primary}'=")), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let (code, said) = probe(&["--monitor", "-w", "0"], primary);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("ms;0;;0;5000\n"), "{said}");
+    assert_eq!(probe(&["--monitor", "-c", "0"], primary).0, Some(2));
+    let (code, said) = probe(&["--monitor", &nobody.to_string()], primary);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains(&format!("'{nobody}'=U;")), "{said}");
+
+    let (code, said) = probe(&["--prometheus", &nobody.to_string()], primary);
+    assert_eq!(code, Some(1), "{said}");
+    for sample in [
+        format!("teredo_probe_up{{server=\"{primary}\"}} 1\n"),
+        format!("teredo_probe_up{{server=\"{nobody}\"}} 0\n"),
+        format!("teredo_probe_fault{{server=\"{nobody}\",fault=\"refused\"}} 1\n"),
+        format!("teredo_probe_nat{{server=\"{primary}\",kind=\"none\"}} 1\n"),
+    ] {
+        assert!(said.contains(&sample), "{sample} in {said}");
+    }
+    let file = scratch.path("probe.prom");
+    let written = format!("--prometheus={}", file.display());
+    // The same server twice is one series.
+    let (code, said) = probe(&[&written, &primary.to_string()], primary);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text.matches("teredo_probe_up{").count(), 1, "{text}");
+    server.stop();
+}
+
+#[test]
+fn again_and_again() {
+    let (primary, secondary) = addresses();
+    if !has(secondary) {
+        return;
+    }
+    let scratch = Scratch::new();
+    let mut command = Command::new(scratch.program());
+    let server = Server::start(command.arg("--local").arg(primary.to_string()));
+    let (code, said) = probe(&["--interval", "0.2", "-n", "2"], primary);
+    assert_eq!(code, Some(0), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 5, "{said}");
+    for line in &lines[..2] {
+        assert!(
+            line.starts_with(&format!("{primary}: works, answers after ")),
+            "{said}"
+        );
+    }
+    assert_eq!(lines[3], "2 rounds, worked in 2");
+    server.stop();
+}
+
+#[test]
+fn a_monitor_is_told_of_every_fault_in_its_own_way() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teredo-probe"));
+    let ended = output(command.arg("--monitor"));
+    assert_eq!(ended.status.code(), Some(3));
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert!(said.starts_with("TEREDO UNKNOWN - "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    // An address that no host has to send from.
+    let (primary, _) = addresses();
+    let (code, said) = probe(&["--monitor", "-s", "203.0.113.1"], primary);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(
+        said.contains("could not be asked: bind 203.0.113.1:0"),
+        "{said}"
+    );
 }
 
 /// A reader that has had enough is no fault, and no reason to say anything.

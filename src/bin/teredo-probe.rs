@@ -5,8 +5,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use miredo_server::cli::probe::Options;
-use miredo_server::probe::run::run;
+use miredo_server::probe::run::{refuse, run};
 
 fn main() -> ExitCode {
-    run(&Options::parse())
+    match Options::try_parse() {
+        Ok(options) => run(&options),
+        Err(error) => refuse(&error),
+    }
 }

@@ -2,26 +2,61 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, ValueHint};
+use clap::{ArgGroup, Parser, ValueHint};
 
 use crate::conf::{Fault, Host, Secondary, service_prefix};
 use crate::wire::address::ServicePrefix;
 
 /// Tell whether a Teredo server works, and what NAT is on the way to it
 #[derive(Clone, Debug, PartialEq, Parser)]
-#[command(name = "teredo-probe", version, about, long_about = None)]
+#[command(name = "teredo-probe", version, long_about = None)]
+#[command(group = ArgGroup::new("output").args(["verbose", "json", "monitor", "prometheus"]))]
 pub struct Options {
     /// Show the packets, decoded
     #[arg(short, long)]
     pub verbose: bool,
 
+    /// Print a JSON object a line
+    #[arg(long)]
+    pub json: bool,
+
+    /// Print one line and exit as a plugin of Nagios or Icinga does
+    #[arg(long, conflicts_with = "interval")]
+    pub monitor: bool,
+
+    /// With --monitor: warn when the answer takes longer
+    #[arg(short, long, value_name = "MILLISECONDS", requires = "monitor")]
+    #[arg(value_hint = ValueHint::Other)]
+    pub warning: Option<u32>,
+
+    /// With --monitor: critical when the answer takes longer
+    #[arg(short, long, value_name = "MILLISECONDS", requires = "monitor")]
+    #[arg(value_hint = ValueHint::Other)]
+    pub critical: Option<u32>,
+
+    /// Write metrics for node_exporter's textfile collector, into FILE if given
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub prometheus: Option<Option<PathBuf>>,
+
     /// Wait no longer than SECONDS for the answers
     #[arg(short, long, value_name = "SECONDS", default_value = "5", value_parser = timeout)]
     #[arg(value_hint = ValueHint::Other)]
     pub timeout: Duration,
+
+    /// Ask again every SECONDS
+    #[arg(short, long, value_name = "SECONDS", value_parser = interval)]
+    #[arg(value_hint = ValueHint::Other)]
+    pub interval: Option<Duration>,
+
+    /// With --interval: end after COUNT rounds
+    #[arg(short = 'n', long, value_name = "COUNT", requires = "interval")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..), value_hint = ValueHint::Other)]
+    pub count: Option<u64>,
 
     /// Send from ADDRESS
     #[arg(short, long, value_name = "ADDRESS", value_hint = ValueHint::Other)]
@@ -79,6 +114,10 @@ impl fmt::Display for Server {
 
 fn timeout(text: &str) -> Result<Duration, String> {
     seconds(text, 0.01)
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    seconds(text, 0.2)
 }
 
 /// A number of seconds, with a fraction or not, of a day at most.

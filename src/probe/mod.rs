@@ -7,8 +7,9 @@
 //! | [`inquiry`] | one server asked: what to send when, until all is answered or given up |
 //! | [`verdict`], [`fault`] | answers to a report: does the server work, and if not, why |
 //! | [`nat`] | which kind of NAT the answers show |
-//! | [`text`], [`packet`] | what a person reads |
-//! | [`sockets`], [`rounds`], [`out`] | the edge: sockets, the loop around inquiries, standard output |
+//! | [`text`], [`packet`], [`summary`] | what a person reads |
+//! | [`json`], [`monitor`], [`prometheus`] | what programs read |
+//! | [`sockets`], [`rounds`], [`stop`], [`out`] | the edge: sockets, the loop around inquiries, signals, standard output |
 //! | [`run`] | the command |
 //!
 //! All but the edge and the command know no socket, clock or terminal: they are told.
@@ -16,12 +17,17 @@
 pub mod answer;
 pub mod fault;
 pub mod inquiry;
+pub mod json;
+pub mod monitor;
 pub mod nat;
 pub mod out;
 pub mod packet;
+pub mod prometheus;
 pub mod question;
 pub mod rounds;
 pub mod run;
 pub mod sockets;
+pub mod stop;
+pub mod summary;
 pub mod text;
 pub mod verdict;

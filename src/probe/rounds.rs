@@ -11,6 +11,7 @@ use platform::OsError;
 use super::inquiry::{Event, Inquiry};
 use super::question::{Port, Target, Transmit};
 use super::sockets::{DATAGRAM_MAX, Heard, Sockets, wait};
+use super::stop::Stop;
 use super::verdict::{Report, next};
 use crate::cli::probe::{Options, Server};
 use crate::conf::Secondary;
@@ -18,7 +19,9 @@ use crate::conf::Secondary;
 /// A server of the command line, looked up.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// As it is called in the output.
+    /// As the command line has it.
+    pub given: String,
+    /// As it is called where people read: with its address, if that is something else.
     pub name: String,
     /// Its addresses, or why there are none.
     pub target: Result<Target, String>,
@@ -27,7 +30,9 @@ pub struct Candidate {
 /// A server that was asked.
 #[derive(Debug)]
 pub struct Asked {
-    /// As it is called in the output.
+    /// As the command line has it.
+    pub given: String,
+    /// As it is called where people read.
     pub name: String,
     /// What is known of it now.
     pub report: Report,
@@ -72,7 +77,11 @@ pub fn look_up(options: &Options, servers: &[Server]) -> Vec<Candidate> {
             }
             _ => server.to_string(),
         };
-        Candidate { name, target }
+        Candidate {
+            given: server.to_string(),
+            name,
+            target,
+        }
     });
     candidates.collect()
 }
@@ -91,15 +100,16 @@ fn addresses(server: &Server, one_address: bool) -> Result<Target, String> {
     Ok(Target { primary, secondary })
 }
 
-/// Asks the servers once and says what is known of them, in the order of their answers.
+/// Asks the servers once and says what is known of them, in the order of their answers; nothing if it is stopped before.
 ///
 /// # Errors
 /// Of poll(2).
 pub fn ask(
     options: &Options,
     candidates: &[Candidate],
+    stop: &mut Stop,
     note: &mut dyn FnMut(Note<'_>),
-) -> Result<Vec<Asked>, OsError> {
+) -> Result<Option<Vec<Asked>>, OsError> {
     let mut under_way: Vec<UnderWay> = candidates
         .iter()
         .map(|candidate| UnderWay::new(options, candidate))
@@ -111,7 +121,11 @@ pub fn ask(
         let Some(until) = under_way.iter().filter_map(UnderWay::wake).min() else {
             break;
         };
-        wait(under_way.iter().flat_map(UnderWay::descriptors), until)?;
+        let descriptors = under_way.iter().flat_map(UnderWay::descriptors);
+        wait(descriptors.chain(stop.descriptor()), until)?;
+        if stop.is_asked() {
+            return Ok(None);
+        }
         for one in &mut under_way {
             one.receive(note);
         }
@@ -124,10 +138,11 @@ pub fn ask(
         let after = asked.report.after().unwrap_or(Duration::MAX);
         (!asked.report.works(), after)
     });
-    Ok(asked)
+    Ok(Some(asked))
 }
 
 struct UnderWay {
+    given: String,
     name: String,
     /// What is asked and from where; or whom it was about and what kept it from being asked.
     state: Result<(Inquiry, Sockets), (Target, String)>,
@@ -150,6 +165,7 @@ impl UnderWay {
                 Ok((inquiry, sockets))
             });
         Self {
+            given: candidate.given.clone(),
             name: candidate.name.clone(),
             state,
         }
@@ -215,6 +231,7 @@ impl UnderWay {
             Err((target, why)) => (Report::failed(target, why), None),
         };
         Asked {
+            given: self.given,
             name: self.name,
             report,
             sockets,

@@ -1,40 +1,158 @@
 //! The command: options in, exit status out.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use super::inquiry::Event;
 use super::out::{Out, complain};
 use super::rounds::{self, Asked, Note, look_up};
-use super::{packet, text};
+use super::sockets::wait;
+use super::stop::Stop;
+use super::summary::Summary;
+use super::{json, monitor, packet, prometheus, text};
 use crate::cli::probe::Options;
+
+/// What keeps the command from an answer, told.
+pub type Fault = Box<dyn std::error::Error>;
 
 /// Does what the options say.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
     let mut out = Out::default();
-    match ask(options, &mut out) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(error);
-            ExitCode::FAILURE
+    let done = match options.interval {
+        Some(interval) => rounds(options, interval, &mut out),
+        None => once(options, &mut out),
+    };
+    done.unwrap_or_else(|error| {
+        if options.monitor {
+            out.line(monitor::unknown(&error.to_string()));
+            return ExitCode::from(monitor::Status::Unknown.code());
+        }
+        complain(error);
+        ExitCode::FAILURE
+    })
+}
+
+fn once(options: &Options, out: &mut Out) -> Result<ExitCode, Fault> {
+    let Some(asked) = round(options, &mut Stop::default(), out)? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    if options.monitor {
+        let (line, status) = monitor::check(options, &asked);
+        out.line(line);
+        return Ok(ExitCode::from(status.code()));
+    }
+    tell(options, &asked, out, |asked| {
+        text::verdict(&asked.name, &asked.report)
+    })?;
+    Ok(judged(asked.iter().all(|asked| asked.report.works())))
+}
+
+/// A line a round, and a summary at the end, as ping(8).
+fn rounds(options: &Options, interval: Duration, out: &mut Out) -> Result<ExitCode, Fault> {
+    let mut stop = Stop::catch()?;
+    let mut summaries: BTreeMap<String, Summary> = BTreeMap::new();
+    let mut left = options.count;
+    while left != Some(0) && !stop.is_asked() && !out.is_closed() {
+        let next = Instant::now().checked_add(interval);
+        let Some(asked) = round(options, &mut stop, out)? else {
+            break;
+        };
+        for asked in &asked {
+            summaries
+                .entry(asked.given.clone())
+                .or_default()
+                .add(&asked.report);
+        }
+        tell(options, &asked, out, |asked| {
+            text::round(&asked.name, &asked.report)
+        })?;
+        left = left.map(|left| left.saturating_sub(1));
+        if left != Some(0) {
+            pause(next, &mut stop, || summarize(options, &summaries, out))?;
         }
     }
+    summarize(options, &summaries, out);
+    let mut all = summaries.values();
+    Ok(judged(all.all(|summary| summary.worked == summary.rounds)))
 }
 
-fn ask(options: &Options, out: &mut Out) -> Result<bool, platform::OsError> {
-    let candidates = look_up(options, &options.servers);
-    let asked = rounds::ask(options, &candidates, &mut |note| watch(options, out, note))?;
-    for Asked { name, report, .. } in &asked {
-        out.line(text::verdict(name, report));
+/// Waits for the next round, or for the end.
+fn pause(
+    until: Option<Instant>,
+    stop: &mut Stop,
+    mut summarize: impl FnMut(),
+) -> Result<(), Fault> {
+    while let Some(until) = until.filter(|until| *until > Instant::now()) {
+        if stop.is_asked() {
+            break;
+        }
+        if stop.wants_report() {
+            summarize();
+        }
+        wait(stop.descriptor().into_iter(), until)?;
     }
-    Ok(asked.iter().all(|asked| asked.report.works()))
+    Ok(())
 }
 
-fn watch(options: &Options, out: &mut Out, note: Note<'_>) {
+fn round(options: &Options, stop: &mut Stop, out: &mut Out) -> Result<Option<Vec<Asked>>, Fault> {
+    let candidates = look_up(options, &options.servers);
+    let asked = rounds::ask(options, &candidates, stop, &mut |note| {
+        watch(options, out, note)
+    });
+    Ok(asked?)
+}
+
+/// The outcome of a round, in the form that was asked for.
+fn tell(
+    options: &Options,
+    asked: &[Asked],
+    out: &mut Out,
+    text: impl Fn(&Asked) -> String,
+) -> Result<(), Fault> {
+    match &options.prometheus {
+        Some(Some(path)) => prometheus::write(path, &prometheus::metrics(asked))?,
+        Some(None) => out.line(prometheus::metrics(asked).trim_end()),
+        None => {
+            for asked in asked {
+                let line = match options.json {
+                    true => json::verdict(asked),
+                    false => text(asked),
+                };
+                out.line(line);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn summarize(options: &Options, summaries: &BTreeMap<String, Summary>, out: &mut Out) {
+    if options.prometheus.is_some() {
+        return;
+    }
+    for (server, summary) in summaries {
+        let line = match options.json {
+            true => json::summary(server, summary),
+            false => summary.text(server),
+        };
+        out.line(line);
+    }
+}
+
+fn judged(works: bool) -> ExitCode {
+    match works {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Tells people what goes on while it does.
+pub(super) fn watch(options: &Options, out: &mut Out, note: Note<'_>) {
+    if options.json || options.monitor || options.prometheus.is_some() {
+        return;
+    }
     let line = match note {
-        Note::Event(inquiry, Event::Asked(question)) => text::asking(inquiry, question),
-        Note::Event(inquiry, Event::Decided(question)) => text::decided(inquiry, question),
         Note::Sent(datagram) if options.verbose => {
             let what = packet::describe(&datagram.bytes);
             Some(format!("> {}: {what}", datagram.to))
@@ -42,9 +160,33 @@ fn watch(options: &Options, out: &mut Out, note: Note<'_>) {
         Note::Received(from, bytes) if options.verbose => {
             Some(format!("< {from}: {}", packet::describe(bytes)))
         }
+        // A line a round is enough.
+        _ if options.interval.is_some() => None,
+        Note::Event(inquiry, Event::Asked(question)) => text::asking(inquiry, question),
+        Note::Event(inquiry, Event::Decided(question)) => text::decided(inquiry, question),
         Note::Sent(_) | Note::Received(..) => None,
     };
     if let Some(line) = line {
         out.line(line);
     }
+}
+
+/// Tells what is wrong with the command line: to a monitor in its own way. Help and version are no faults.
+#[must_use]
+pub fn refuse(error: &clap::Error) -> ExitCode {
+    let is_plugin = std::env::args_os().any(|argument| argument == "--monitor");
+    if error.use_stderr() && is_plugin {
+        let said = error.to_string();
+        // Up to the usage, which is not for one line.
+        let said = said
+            .lines()
+            .map(str::trim)
+            .take_while(|line| !line.is_empty());
+        let said = said.collect::<Vec<_>>().join(" ");
+        Out::default().line(monitor::unknown(said.trim_start_matches("error: ")));
+        return ExitCode::from(monitor::Status::Unknown.code());
+    }
+    // Nobody may be listening.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }

@@ -90,6 +90,10 @@ pub fn in_short(report: &Report) -> String {
     match (report.works(), report.after()) {
         (true, Some(after)) => format!("works, answers after {}", milliseconds(after)),
         (true, None) => "works".to_owned(),
+        (false, _) if report.is_unknown() => {
+            let why = report.faults.first().map(ToString::to_string);
+            format!("could not be asked: {}", why.unwrap_or_default())
+        }
         (false, _) => {
             let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
             format!("does not work: {}", faults.join("; "))
