@@ -89,10 +89,16 @@ impl Inquiry {
     /// Begins to ask `target` at `now`; ends after `timeout` at the latest.
     #[must_use]
     pub fn new(target: Target, now: Instant, timeout: Duration) -> Self {
+        let patience = timeout.checked_div(SHARES).unwrap_or(timeout);
+        let late = now.checked_add(patience.saturating_mul(2)).unwrap_or(now);
         let asked = Question::ALL.map(|question| Asked {
             question,
             tries: Vec::new(),
-            next: now,
+            next: if question == Question::Second {
+                late
+            } else {
+                now
+            },
             outcome: question.to(&target).is_none().then_some(Outcome::Unasked),
             noise: None,
         });
@@ -100,7 +106,7 @@ impl Inquiry {
             target,
             asked,
             deadline: now.checked_add(timeout).unwrap_or(now),
-            patience: timeout.checked_div(SHARES).unwrap_or(timeout),
+            patience,
             round_trip: None,
             nonces: Nonces::default(),
             outgoing: VecDeque::new(),
@@ -132,6 +138,7 @@ impl Inquiry {
                 );
             }
         }
+        self.release_last(now);
     }
 
     /// The next datagram to send.
@@ -169,12 +176,13 @@ impl Inquiry {
             };
             asked.decide(outcome, &mut self.events);
             self.heard(after);
+            self.release_last(now);
             return;
         }
         self.take_noise(now, port, from, &reading);
     }
 
-    /// Takes note that what was sent from `port` to `to` was refused: nobody listens there.
+    /// Takes note that what was sent to `to` was refused: nobody listens there.
     pub fn refused(&mut self, now: Instant, to: SocketAddrV4) {
         let mut sent = None;
         for asked in &mut self.asked {
@@ -186,16 +194,18 @@ impl Inquiry {
         if let Some(sent) = sent {
             self.heard(now.saturating_duration_since(sent));
         }
+        self.release_last(now);
     }
 
     /// Takes note that the system did not send from `port` to `to`, and why.
-    pub fn failed(&mut self, port: Port, to: SocketAddrV4, why: &str) {
+    pub fn failed(&mut self, now: Instant, port: Port, to: SocketAddrV4, why: &str) {
         for asked in &mut self.asked {
             let question = asked.question;
             if question.port() == port && question.to(&self.target) == Some(to) && asked.is_open() {
                 asked.decide(Outcome::Failed(why.to_owned()), &mut self.events);
             }
         }
+        self.release_last(now);
     }
 
     /// What became of a question; silence while it is open.
@@ -226,6 +236,22 @@ impl Inquiry {
         }
         if let Some(sent) = sent {
             self.heard(now.saturating_duration_since(sent));
+        }
+    }
+
+    /// Lets the last question go once the cone question has its outcome.
+    fn release_last(&mut self, now: Instant) {
+        let is_cone = |asked: &Asked| asked.question == Question::Cone;
+        if self
+            .asked
+            .iter()
+            .any(|asked| is_cone(asked) && asked.is_open())
+        {
+            return;
+        }
+        let unasked = self.asked.iter_mut().filter(|asked| asked.tries.is_empty());
+        for asked in unasked {
+            asked.next = asked.next.min(now);
         }
     }
 

@@ -1,10 +1,11 @@
 //! What is asked of a server (RFC 4380 section 5.2.1), and from where.
 //!
-//! The questions of a qualification, but not its order, and not from one port: the service port asks the primary address
-//! only, with the cone bit and without; another port asks both addresses. So all can be asked at once, and none spoils another:
+//! The questions of a qualification, but not from one port: the service port asks the primary address only, with the cone bit
+//! and without; another port asks both addresses, the secondary one last. Two things would spoil the answers otherwise:
 //!
 //! - A port that has asked the secondary address has opened a restricted NAT for it, and the answer to a cone
-//!   solicitation would come in through any NAT.
+//!   solicitation would come in through any NAT. Some open for all ports of a host at once, so the cone question is answered
+//!   or given up before anything goes to the secondary address.
 //! - A NAT host that rejects that answer remembers it as a connection of its own, and the next packet from the same port to the
 //!   secondary address leaves through another one, as if the NAT were symmetric.
 

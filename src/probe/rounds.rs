@@ -263,6 +263,11 @@ fn hear_refusal(inquiry: &mut Inquiry, port: Port) {
 fn hear_failure(inquiry: &mut Inquiry, datagram: &Transmit, error: &OsError) {
     match error.kind() {
         std::io::ErrorKind::ConnectionRefused => hear_refusal(inquiry, datagram.port),
-        _ => inquiry.failed(datagram.port, datagram.to, &error.to_string()),
+        _ => inquiry.failed(
+            Instant::now(),
+            datagram.port,
+            datagram.to,
+            &error.to_string(),
+        ),
     }
 }

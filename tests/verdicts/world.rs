@@ -33,7 +33,10 @@ pub(super) enum Mapping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Filter {
     Open,
+    /// To whom the port has sent.
     Address,
+    /// To whom any port has sent.
+    HostAddress,
     AddressAndPort,
 }
 
@@ -105,7 +108,7 @@ impl World {
             let mut arrivals = Vec::new();
             while let Some(datagram) = inquiry.transmit() {
                 if let Some(why) = self.fails {
-                    inquiry.failed(datagram.port, datagram.to, why);
+                    inquiry.failed(now, datagram.port, datagram.to, why);
                     continue;
                 }
                 let Some(local) = self.local_of(datagram.port) else {
@@ -204,6 +207,7 @@ impl World {
                 .opened
                 .iter()
                 .any(|(opened, to)| *opened == port && to.ip() == from.ip()),
+            Filter::HostAddress => self.opened.iter().any(|(_, to)| to.ip() == from.ip()),
             Filter::AddressAndPort => self.opened.contains(&(port, from)),
         };
         if !lets_in && self.nat.rejects {
