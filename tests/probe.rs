@@ -4,9 +4,12 @@
 
 mod harness;
 
+use std::io::{BufRead, BufReader, Read};
 use std::net::Ipv4Addr;
-use std::process::Command;
+use std::process::{ChildStdout, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use harness::{Scratch, Server, addresses, has, output};
@@ -270,11 +273,120 @@ fn nobody_reads() {
     let ended = command
         .arg(primary.to_string())
         .stdout(writer)
-        .stderr(std::process::Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap()
         .wait_with_output()
         .unwrap();
     assert_eq!(ended.status.code(), Some(1));
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+}
+
+/// Three terminals on one machine: a server, a client that listens, one that pings it. With one address, as where only
+/// 127.0.0.1 exists.
+#[test]
+fn a_client_pings_another_one() {
+    let (primary, _) = addresses();
+    let scratch = Scratch::new();
+    let config = scratch.write("conf", "ServerBindAddress2 none\n");
+    let mut command = Command::new(scratch.program());
+    let server = Server::start(
+        command
+            .arg("--local")
+            .arg("-c")
+            .arg(config)
+            .arg(primary.to_string()),
+    );
+    let (listener, address) = Listener::start(&["--one-address", &primary.to_string()]);
+    let arguments = [
+        "--one-address",
+        "--json",
+        "-n",
+        "2",
+        "-i",
+        "0.2",
+        "--ping",
+        &address,
+    ];
+    let (code, said) = probe(&arguments, primary);
+    assert_eq!(code, Some(0), "{said}");
+    let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["sent"], &last["received"]),
+        (&2.into(), &2.into()),
+        "{said}"
+    );
+    let heard = listener.stop();
+    assert!(heard.contains("echo request from 2001:"), "{heard}");
+    server.stop();
+}
+
+/// Whose server answers at its address is not asked for: the address says it.
+#[test]
+fn a_ping_in_vain() {
+    let (primary, _) = addresses();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teredo-probe"));
+    let [a, b, c, d] = primary.octets().map(u16::from);
+    let peer = format!("2001:0:{:x}:{:x}:0:1234:80ff:fffe", a << 8 | b, c << 8 | d);
+    let ended = output(command.arg("--ping").arg(&peer));
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(&format!("{primary}: does not work: refused")),
+        "{said}"
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teredo-probe"));
+    let ended = output(command.args(["--ping", "2001:db8::1"]));
+    assert_eq!(ended.status.code(), Some(2));
+}
+
+/// A `teredo-probe --listen` until it is stopped.
+struct Listener {
+    child: std::process::Child,
+    lines: BufReader<ChildStdout>,
+    seen: String,
+}
+
+impl Listener {
+    /// Starts it and waits for its address.
+    fn start(arguments: &[&str]) -> (Self, String) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_teredo-probe"))
+            .arg("--listen")
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        let mut listener = Self {
+            child,
+            lines,
+            seen: String::new(),
+        };
+        loop {
+            let mut line = String::new();
+            let read = listener.lines.read_line(&mut line).unwrap();
+            assert!(read > 0, "no address: {}", listener.seen);
+            listener.seen.push_str(&line);
+            if let Some(address) = line.trim().strip_prefix("Teredo address: ") {
+                let address = address.to_owned();
+                return (listener, address);
+            }
+        }
+    }
+
+    /// Ends it by a signal, which is no failure, and returns what it said.
+    fn stop(mut self) -> String {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
+        kill(pid, Signal::SIGINT).unwrap();
+        self.lines.read_to_string(&mut self.seen).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{}", self.seen);
+        std::mem::take(&mut self.seen)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -23,7 +23,7 @@ _teredo__probe() {
 
     case "${cmd}" in
         teredo__probe)
-            opts="-v -w -c -t -i -n -s -p -1 -h -V --verbose --json --monitor --warning --critical --prometheus --timeout --interval --count --source --port --one-address --expect-prefix --help --version"
+            opts="-v -w -c -t -i -n -s -p -1 -h -V --verbose --json --monitor --warning --critical --prometheus --timeout --interval --count --source --port --one-address --expect-prefix --native --listen --ping --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -143,6 +143,20 @@ _teredo__probe() {
                     return 0
                     ;;
                 --expect-prefix)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --native)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --ping)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

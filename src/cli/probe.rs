@@ -1,7 +1,7 @@
 //! The options of teredo-probe(1): here, where what is written from them can read them.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,12 +9,14 @@ use std::time::Duration;
 use clap::{ArgGroup, Parser, ValueHint};
 
 use crate::conf::{Fault, Host, Secondary, service_prefix};
-use crate::wire::address::ServicePrefix;
+use crate::wire::address::{ServicePrefix, TeredoAddress};
 
 /// Tell whether a Teredo server works, and what NAT is on the way to it
 #[derive(Clone, Debug, PartialEq, Parser)]
 #[command(name = "teredo-probe", version, long_about = None)]
 #[command(group = ArgGroup::new("output").args(["verbose", "json", "monitor", "prometheus"]))]
+#[command(group = ArgGroup::new("mode").args(["native", "listen", "ping", "monitor", "prometheus"]))]
+#[command(group = ArgGroup::new("again").args(["interval", "ping"]).multiple(true))]
 pub struct Options {
     /// Show the packets, decoded
     #[arg(short, long)]
@@ -25,7 +27,7 @@ pub struct Options {
     pub json: bool,
 
     /// Print one line and exit as a plugin of Nagios or Icinga does
-    #[arg(long, conflicts_with = "interval")]
+    #[arg(long, conflicts_with_all = ["interval", "count"])]
     pub monitor: bool,
 
     /// With --monitor: warn when the answer takes longer
@@ -48,13 +50,14 @@ pub struct Options {
     #[arg(value_hint = ValueHint::Other)]
     pub timeout: Duration,
 
-    /// Ask again every SECONDS
+    /// Ask again every SECONDS; with --ping, where it is 1 without
     #[arg(short, long, value_name = "SECONDS", value_parser = interval)]
+    #[arg(conflicts_with_all = ["native", "listen"])]
     #[arg(value_hint = ValueHint::Other)]
     pub interval: Option<Duration>,
 
-    /// With --interval: end after COUNT rounds
-    #[arg(short = 'n', long, value_name = "COUNT", requires = "interval")]
+    /// With --interval or --ping: end after COUNT rounds or echo requests
+    #[arg(short = 'n', long, value_name = "COUNT", requires = "again")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..), value_hint = ValueHint::Other)]
     pub count: Option<u64>,
 
@@ -76,10 +79,36 @@ pub struct Options {
     #[arg(value_hint = ValueHint::Other)]
     pub expect_prefix: ServicePrefix,
 
+    /// Test the way to a native IPv6 address
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Other)]
+    pub native: Option<Ipv6Addr>,
+
+    /// Be a Teredo client that answers echo requests
+    #[arg(long)]
+    pub listen: bool,
+
+    /// Be a Teredo client that sends echo requests to ADDRESS
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Other)]
+    pub ping: Option<Ipv6Addr>,
+
     /// Addresses of a server, or names that have them
     #[arg(value_name = "SERVER[,SECONDARY]", value_hint = ValueHint::Hostname)]
-    #[arg(required = true)]
+    #[arg(required_unless_present = "ping")]
     pub servers: Vec<Server>,
+}
+
+impl Options {
+    /// Whom to ask: who is named, or the server of who is to be pinged.
+    #[must_use]
+    pub fn servers(&self) -> Vec<Server> {
+        let peer = self.ping.filter(|_| self.servers.is_empty());
+        let peer = peer.and_then(|peer| TeredoAddress::parse(self.expect_prefix, peer));
+        let of_peer = peer.map(|peer| Server {
+            primary: Host::Address(peer.server),
+            secondary: Secondary::Next,
+        });
+        self.servers.iter().cloned().chain(of_peer).collect()
+    }
 }
 
 /// A server on the command line.

@@ -132,3 +132,9 @@ struct Rounds<'a> {
     answer_avg_ms: Option<f64>,
     answer_max_ms: Option<f64>,
 }
+
+/// That a client got no address.
+#[must_use]
+pub fn failed(server: &str, why: &str) -> String {
+    line(&serde_json::json!({"event": "failed", "time": now(), "server": server, "text": why}))
+}

@@ -7,27 +7,33 @@
 //! | [`inquiry`] | one server asked: what to send when, until all is answered or given up |
 //! | [`verdict`], [`fault`] | answers to a report: does the server work, and if not, why |
 //! | [`nat`] | which kind of NAT the answers show |
-//! | [`text`], [`packet`], [`summary`] | what a person reads |
+//! | [`client`], [`peer`], [`maintenance`] | a client that is qualified: ways to its peers, their limits, its mapping |
+//! | [`text`], [`story`], [`packet`], [`summary`] | what a person reads |
 //! | [`json`], [`monitor`], [`prometheus`] | what programs read |
 //! | [`sockets`], [`rounds`], [`stop`], [`out`] | the edge: sockets, the loop around inquiries, signals, standard output |
-//! | [`run`] | the command |
+//! | [`run`], [`session`] | the command: servers asked, a client that stays |
 //!
 //! All but the edge and the command know no socket, clock or terminal: they are told.
 
 pub mod answer;
+pub mod client;
 pub mod fault;
 pub mod inquiry;
 pub mod json;
+pub mod maintenance;
 pub mod monitor;
 pub mod nat;
 pub mod out;
 pub mod packet;
+pub mod peer;
 pub mod prometheus;
 pub mod question;
 pub mod rounds;
 pub mod run;
+pub mod session;
 pub mod sockets;
 pub mod stop;
+pub mod story;
 pub mod summary;
 pub mod text;
 pub mod verdict;

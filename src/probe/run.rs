@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::inquiry::Event;
 use super::out::{Out, complain};
 use super::rounds::{self, Asked, Note, look_up};
+use super::session::{self, Task};
 use super::sockets::wait;
 use super::stop::Stop;
 use super::summary::Summary;
@@ -20,9 +21,12 @@ pub type Fault = Box<dyn std::error::Error>;
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
     let mut out = Out::default();
-    let done = match options.interval {
-        Some(interval) => rounds(options, interval, &mut out),
-        None => once(options, &mut out),
+    let done = match Task::of(options) {
+        Some(task) => session::run(options, task, &mut out),
+        None => match options.interval {
+            Some(interval) => rounds(options, interval, &mut out),
+            None => once(options, &mut out),
+        },
     };
     done.unwrap_or_else(|error| {
         if options.monitor {
@@ -96,8 +100,12 @@ fn pause(
     Ok(())
 }
 
-fn round(options: &Options, stop: &mut Stop, out: &mut Out) -> Result<Option<Vec<Asked>>, Fault> {
-    let candidates = look_up(options, &options.servers);
+pub(super) fn round(
+    options: &Options,
+    stop: &mut Stop,
+    out: &mut Out,
+) -> Result<Option<Vec<Asked>>, Fault> {
+    let candidates = look_up(options, &options.servers());
     let asked = rounds::ask(options, &candidates, stop, &mut |note| {
         watch(options, out, note)
     });
@@ -140,7 +148,8 @@ fn summarize(options: &Options, summaries: &BTreeMap<String, Summary>, out: &mut
     }
 }
 
-fn judged(works: bool) -> ExitCode {
+/// The exit status of a command that judges.
+pub(super) fn judged(works: bool) -> ExitCode {
     match works {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
