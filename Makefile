@@ -8,15 +8,15 @@
 #	EMPTYDIR	/var/empty; $LOCALSTATEDIR/chroot/miredo-server on NetBSD
 #	RUNUSER		nobody
 #	SERVICEDIR	where the system looks for service scripts; "none" installs none
-#	EXAMPLEDIR, LIBEXECDIR, MANDIR, SAMPLEDIR, SBINDIR	for packages
+#	BINDIR, EXAMPLEDIR, LIBEXECDIR, MANDIR, SAMPLEDIR, SBINDIR	for packages
 #	SYSTEM		the output of uname -s
 #	BUILT		a directory with a program that exists; it is not built, and is refused if it has other paths
 #	DESTDIR		none; a prefix of every path that is written to, and part of no file
 
 SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' EMPTYDIR='$(EMPTYDIR)' \
 	RUNUSER='$(RUNUSER)' RUNDIR='$(RUNDIR)' SERVICEDIR='$(SERVICEDIR)' MANDIR='$(MANDIR)' SAMPLEDIR='$(SAMPLEDIR)' \
-	SBINDIR='$(SBINDIR)' LIBEXECDIR='$(LIBEXECDIR)' EXAMPLEDIR='$(EXAMPLEDIR)' SYSTEM='$(SYSTEM)' \
-	DESTDIR='$(DESTDIR)' CARGO='$(CARGO)' BUILT='$(BUILT)'
+	BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' LIBEXECDIR='$(LIBEXECDIR)' EXAMPLEDIR='$(EXAMPLEDIR)' \
+	SYSTEM='$(SYSTEM)' DESTDIR='$(DESTDIR)' CARGO='$(CARGO)' BUILT='$(BUILT)'
 
 all:
 	@$(SETTINGS) sh etc/install.sh build

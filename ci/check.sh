@@ -64,7 +64,7 @@ pages() {
         return
     fi
     # It does not matter which other manuals this machine has.
-    ! mandoc -T lint man/*.[578] 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db lacks'
+    ! mandoc -T lint man/*.[1578] 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db lacks'
 }
 
 samples() {

@@ -70,7 +70,7 @@ control() {
     # dpkg-shlibdeps needs a source package.
     mkdir -p "$scratch/source/debian"
     : >"$scratch/source/debian/control"
-    depends=$(cd "$scratch/source" && dpkg-shlibdeps -O "$1"/usr/sbin/* | sed 's/^shlibs:Depends=//')
+    depends=$(cd "$scratch/source" && dpkg-shlibdeps -O "$1"/usr/bin/* "$1"/usr/sbin/* | sed 's/^shlibs:Depends=//')
     (cd "$1" && find usr -type f -exec md5sum {} + | LC_ALL=C sort -k 2) >"$1/DEBIAN/md5sums"
     sed -e "s|@VERSION@|$version|" -e "s|@ARCHITECTURE@|$(dpkg --print-architecture)|" -e "s|@DEPENDS@|$depends|" \
         -e "s|@SIZE@|$(du -sk --apparent-size "$1/usr" | cut -f 1)|" -e "s|@MAINTAINER@|$maintainer|" \

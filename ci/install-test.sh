@@ -68,9 +68,11 @@ packing_list() {
 }
 
 common() {
+    echo "$1/bin/teredo-probe"
+    echo "$2/man1/teredo-probe.1"
+    echo "$1/sbin/miredo-server"
+    echo "$2/man8/miredo-server.8"
     for program in miredo-server teredo-probe; do
-        echo "$1/sbin/$program"
-        echo "$2/man8/$program.8"
         echo "$1/share/bash-completion/completions/$program"
         echo "$1/share/fish/vendor_completions.d/$program.fish"
         echo "$1/share/zsh/site-functions/_$program"
@@ -170,7 +172,7 @@ serves() {
         worker=$(pgrep --parent "$monitor")
         [ "$(ps -o user= -p "$worker")" = daemon ]
         [ "$(readlink "/proc/$worker/root")" = "$1/var/nothing" ]
-        "$1/sbin/teredo-probe" 192.0.2.1
+        "$1/bin/teredo-probe" 192.0.2.1
         kill "$monitor"
         while kill -0 "$monitor" 2>/dev/null; do sleep 0.1; done
         [ ! -e "$1/var/run/miredo-server.pid" ]

@@ -46,13 +46,14 @@ settings() {
     esac
     : "${LOCALSTATEDIR:=/var}" "${RUNUSER:=nobody}" "${DESTDIR:=}"
     : "${EMPTYDIR:=/var/empty}" "${RUNDIR:=$LOCALSTATEDIR/run}"
-    : "${SBINDIR:=$PREFIX/sbin}" "${LIBEXECDIR:=$PREFIX/libexec}" "${EXAMPLEDIR:=$PREFIX/share/examples/miredo-server}"
+    : "${BINDIR:=$PREFIX/bin}" "${SBINDIR:=$PREFIX/sbin}" "${LIBEXECDIR:=$PREFIX/libexec}"
+    : "${EXAMPLEDIR:=$PREFIX/share/examples/miredo-server}"
     : "${MANDIR:=$PREFIX/share/man}" "${SAMPLEDIR:=$SYSCONFDIR/miredo}"
     given=${BUILT-}
     : "${BUILT:=${CARGO_TARGET_DIR:-target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release}"
     : "${CARGO:=cargo}"
     # These characters do not work in pages, units and sed commands.
-    case $PREFIX$SYSCONFDIR$RUNDIR$LOCALSTATEDIR$EMPTYDIR$SBINDIR$LIBEXECDIR$EXAMPLEDIR$RUNUSER in
+    case $PREFIX$SYSCONFDIR$RUNDIR$LOCALSTATEDIR$EMPTYDIR$BINDIR$SBINDIR$LIBEXECDIR$EXAMPLEDIR$RUNUSER in
         *' '* | *'	'* | *'|'* | *'&'* | *\\*)
             echo "a setting must not contain a space or one of | & \\" >&2
             exit 2
@@ -67,12 +68,17 @@ build() {
         "$CARGO" build --release --locked --bins
 }
 
-# The files to install, one a line: mode, source, target. Every program has a page in section 8, and completions.
+# The files to install, one a line: mode, source, target. Every program has completions and a page: in section 1 if
+# it is for everybody, in section 8 if it is for administrators.
 files() {
-    for page in man/*.8; do
-        program=$(basename "$page" .8)
-        echo "755 $BUILT/$program $SBINDIR/$program"
-        echo "644 $page $MANDIR/man8/$program.8"
+    for page in man/*.1 man/*.8; do
+        section=${page##*.}
+        program=$(basename "$page" ".$section")
+        case $section in
+            1) echo "755 $BUILT/$program $BINDIR/$program" ;;
+            8) echo "755 $BUILT/$program $SBINDIR/$program" ;;
+        esac
+        echo "644 $page $MANDIR/man$section/$program.$section"
         echo "644 etc/completions/$program.bash $PREFIX/share/bash-completion/completions/$program"
         echo "644 etc/completions/_$program $PREFIX/share/zsh/site-functions/_$program"
         echo "644 etc/completions/$program.fish $PREFIX/share/fish/vendor_completions.d/$program.fish"
@@ -158,7 +164,7 @@ put() {
 substituted() {
     case $1 in
         etc/rc.d/* | etc/systemd/* | etc/launchd/* | etc/anycast/*)
-            sed -e "s|@SBINDIR@|$SBINDIR|g" -e "s|@SYSCONFDIR@|$SYSCONFDIR|g" -e "s|@RUNDIR@|$RUNDIR|g" \
+            sed -e "s|@BINDIR@|$BINDIR|g" -e "s|@SBINDIR@|$SBINDIR|g" -e "s|@SYSCONFDIR@|$SYSCONFDIR|g" -e "s|@RUNDIR@|$RUNDIR|g" \
                 -e "s|@LOCALSTATEDIR@|$LOCALSTATEDIR|g" -e "s|@RUNUSER@|$RUNUSER|g" -e "s|@LIBEXECDIR@|$LIBEXECDIR|g" "$1"
             ;;
         *)

@@ -1,4 +1,4 @@
-//! The options of miredo-server(8); those of teredo-probe(8) in [`probe`], those of a worker in [`worker`].
+//! The options of miredo-server(8); those of teredo-probe(1) in [`probe`], those of a worker in [`worker`].
 //!
 //! A port sets its own paths and user when it builds, by these environment variables:
 //!

@@ -14,10 +14,10 @@ use miredo_server::verdict::{Kind, Loss, Reason};
 const SAMPLE: &str = "etc/miredo-server.conf.sample";
 
 #[test]
-fn section_8_has_every_option() {
+fn pages_have_every_option() {
     let page = flags("man/miredo-server.8");
     assert_eq!(page, options(&cli::Options::command()));
-    let page = flags("man/teredo-probe.8");
+    let page = flags("man/teredo-probe.1");
     assert_eq!(page, options(&probe::Options::command()));
 }
 

@@ -199,7 +199,7 @@ pub(crate) fn start_server(host: &Namespace) -> Server {
 pub(crate) fn start_check(host: &Namespace, dir: &PrivateDir) -> Process {
     let programs = Path::new(env!("CARGO_BIN_EXE_teredo-probe")).parent();
     let programs = programs.unwrap().to_str().unwrap();
-    let script = shipped("teredo-anycast").replace("@SBINDIR@", programs);
+    let script = shipped("teredo-anycast").replace("@BINDIR@", programs);
     let script = dir.write("teredo-anycast", &script);
     let settings = dir.write("anycast.conf", &shipped("anycast.conf.sample"));
     let arguments = [&script, &settings].map(|path| path.to_str().unwrap());
