@@ -5,8 +5,11 @@ use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Reading, Unfit};
-use super::question::{Nonce, Nonces, Port, Question, Target, Transmit, solicitation};
-use crate::wire::TEREDO_PORT;
+use super::question::{Nonces, Port, Question, Target, Transmit};
+
+mod asked;
+
+use asked::Asked;
 
 /// What became of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,17 +75,6 @@ pub struct Inquiry {
     nonces: Nonces,
     outgoing: VecDeque<Transmit>,
     events: VecDeque<Event>,
-}
-
-#[derive(Debug)]
-struct Asked {
-    question: Question,
-    tries: Vec<(Nonce, Instant)>,
-    /// When to try again, or to give up.
-    next: Instant,
-    outcome: Option<Outcome>,
-    /// What came that was no answer.
-    noise: Option<(SocketAddrV4, Unfit)>,
 }
 
 impl Inquiry {
@@ -275,70 +267,4 @@ impl Inquiry {
             None => self.patience,
         }
     }
-}
-
-impl Asked {
-    fn is_open(&self) -> bool {
-        self.outcome.is_none()
-    }
-
-    /// When the try with this nonce was sent.
-    fn sent(&self, nonce: Nonce) -> Option<Instant> {
-        let mut tries = self.tries.iter();
-        tries.find_map(|(used, sent)| (*used == nonce).then_some(*sent))
-    }
-
-    fn send(
-        &mut self,
-        target: &Target,
-        now: Instant,
-        nonces: &mut Nonces,
-        outgoing: &mut VecDeque<Transmit>,
-        events: &mut VecDeque<Event>,
-    ) {
-        let Some(to) = self.question.to(target) else {
-            return;
-        };
-        if self.tries.is_empty() {
-            events.push_back(Event::Asked(self.question));
-        }
-        let nonce = nonces.fresh();
-        self.tries.push((nonce, now));
-        let mut send = |port, nonce| {
-            outgoing.push_back(Transmit {
-                port,
-                to,
-                bytes: solicitation(nonce, self.question.source()),
-            });
-        };
-        send(self.question.port(), nonce);
-        if let Some(port) = self.question.hears_refusal() {
-            send(port, nonces.fresh());
-        }
-    }
-
-    /// The first outcome stands, but for one: a valid answer outweighs what anybody may have sent.
-    fn decide(&mut self, outcome: Outcome, events: &mut VecDeque<Event>) {
-        let better = matches!(outcome, Outcome::Answered(_))
-            && !matches!(self.outcome, Some(Outcome::Answered(_)));
-        if self.is_open() || better {
-            self.outcome = Some(outcome);
-            events.push_back(Event::Decided(self.question));
-        }
-    }
-
-    fn give_up(&mut self, events: &mut VecDeque<Event>) {
-        let outcome = match self.noise.take() {
-            Some((from, why)) => Outcome::Unfit { from, why },
-            None => Outcome::Silent,
-        };
-        self.decide(outcome, events);
-    }
-}
-
-/// Whether a datagram comes from one of the server's two addresses and its port.
-#[must_use]
-pub fn is_server(target: &Target, from: SocketAddrV4) -> bool {
-    from.port() == TEREDO_PORT
-        && (*from.ip() == target.primary || target.secondary == Some(*from.ip()))
 }

@@ -51,10 +51,9 @@ pub enum Note<'a> {
     Received(SocketAddrV4, &'a [u8]),
 }
 
-/// Looks up the servers, within the time for all of it.
+/// Looks up the servers, until `deadline`.
 #[must_use]
-pub fn look_up(options: &Options, servers: &[Server]) -> Vec<Candidate> {
-    let deadline = Instant::now().checked_add(options.timeout);
+pub fn look_up(options: &Options, servers: &[Server], deadline: Instant) -> Vec<Candidate> {
     let waiting: Vec<_> = servers
         .iter()
         .map(|server| {
@@ -66,9 +65,7 @@ pub fn look_up(options: &Options, servers: &[Server]) -> Vec<Candidate> {
         })
         .collect();
     let candidates = waiting.into_iter().map(|(server, found)| {
-        let rest = deadline.map_or(Duration::ZERO, |deadline| {
-            deadline.saturating_duration_since(Instant::now())
-        });
+        let rest = deadline.saturating_duration_since(Instant::now());
         let target = found.recv_timeout(rest);
         let target = target.unwrap_or_else(|_| Err(format!("look up {server}: no answer")));
         let name = match &target {
@@ -100,19 +97,21 @@ fn addresses(server: &Server, one_address: bool) -> Result<Target, String> {
     Ok(Target { primary, secondary })
 }
 
-/// Asks the servers once and says what is known of them, in the order of their answers; nothing if it is stopped before.
+/// Asks the servers once, until `deadline`, and says what is known of them, in the order of their answers; nothing if it is
+/// stopped before.
 ///
 /// # Errors
 /// Of poll(2).
 pub fn ask(
     options: &Options,
     candidates: &[Candidate],
+    deadline: Instant,
     stop: &mut Stop,
     note: &mut dyn FnMut(Note<'_>),
 ) -> Result<Option<Vec<Asked>>, OsError> {
     let mut under_way: Vec<UnderWay> = candidates
         .iter()
-        .map(|candidate| UnderWay::new(options, candidate))
+        .map(|candidate| UnderWay::new(options, candidate, deadline))
         .collect();
     loop {
         for one in &mut under_way {
@@ -149,7 +148,7 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    fn new(options: &Options, candidate: &Candidate) -> Self {
+    fn new(options: &Options, candidate: &Candidate, deadline: Instant) -> Self {
         let nobody = Target {
             primary: Ipv4Addr::UNSPECIFIED,
             secondary: None,
@@ -161,7 +160,9 @@ impl UnderWay {
             .and_then(|target| {
                 let sockets = Sockets::open(&target, options.source, options.port.unwrap_or(0));
                 let sockets = sockets.map_err(|error| (target, error.to_string()))?;
-                let inquiry = Inquiry::new(target, Instant::now(), options.timeout);
+                let now = Instant::now();
+                let rest = deadline.saturating_duration_since(now);
+                let inquiry = Inquiry::new(target, now, rest);
                 Ok((inquiry, sockets))
             });
         Self {

@@ -105,9 +105,11 @@ pub(super) fn round(
     stop: &mut Stop,
     out: &mut Out,
 ) -> Result<Option<Vec<Asked>>, Fault> {
-    let candidates = look_up(options, &options.servers());
-    let asked = rounds::ask(options, &candidates, stop, &mut |note| {
-        watch(options, out, note)
+    let now = Instant::now();
+    let deadline = now.checked_add(options.timeout).unwrap_or(now);
+    let candidates = look_up(options, &options.servers(), deadline);
+    let asked = rounds::ask(options, &candidates, deadline, stop, &mut |note| {
+        watch(options, out, note);
     });
     Ok(asked?)
 }

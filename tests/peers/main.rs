@@ -12,7 +12,9 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use miredo_server::probe::client::Event;
+use miredo_server::probe::packet::describe;
 use miredo_server::wire::address::TeredoAddress;
+use proptest::prelude::*;
 
 use world::{Nat, World};
 
@@ -171,4 +173,31 @@ fn a_server_that_stops_is_said_once() {
     world.server_answers = false;
     world.run(Duration::from_secs(200));
     assert_eq!(world.events(0), [Event::ServerSilent]);
+}
+
+proptest! {
+    /// Whatever comes, from whomever: no panic, at most a pair of bubbles for one datagram, and one printable line for `-v`.
+    #[test]
+    fn anything_may_come(
+        kind in 0..3_usize,
+        noise in prop::collection::vec(any::<u8>(), 0..300),
+        changes in prop::collection::vec((0..160_usize, any::<u8>()), 0..4),
+        from_server in any::<bool>(),
+    ) {
+        let mut world = World::new([Nat::None, Nat::None]);
+        let mut bytes = match kind {
+            0 => noise,
+            1 => world.indirect_bubble(0),
+            _ => world.direct_request(0),
+        };
+        for (at, value) in changes {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
+            }
+        }
+        let sent = world.answers(0, from_server, &bytes);
+        prop_assert!(sent <= 2, "{sent}");
+        let said = describe(&bytes);
+        prop_assert!(said.chars().all(|c| (' '..='~').contains(&c)), "{said:?}");
+    }
 }

@@ -8,8 +8,8 @@ use miredo_server::probe::client::{Client, Event};
 use miredo_server::server::{Arrival, Policy, Server, Settings};
 use miredo_server::verdict::{Route, Verdict};
 use miredo_server::wire::address::{ServicePrefix, TeredoAddress};
-use miredo_server::wire::encapsulation::Datagram;
-use miredo_server::wire::icmp6::{ECHO_REPLY, Echo};
+use miredo_server::wire::encapsulation::{Datagram, OriginIndication};
+use miredo_server::wire::icmp6::{ECHO_REPLY, ECHO_REQUEST, Echo};
 use miredo_server::wire::ipv6::Header;
 use platform::{REPLY_MAX, Via};
 
@@ -140,6 +140,37 @@ impl World {
     pub(super) fn bubble_through_server(&mut self, side: usize, peer: TeredoAddress) {
         let bytes = bubble(peer.to_ipv6(), self.address(side));
         self.at_server(peer.mapped, &bytes);
+    }
+
+    /// A bubble of the other client as the server forwards it.
+    pub(super) fn indirect_bubble(&self, side: usize) -> Vec<u8> {
+        let origin = OriginIndication(self.parts(1 - side).mapped);
+        let mut bytes = vec![0; OriginIndication::LEN];
+        let _rest = origin.emit(&mut bytes).unwrap();
+        bytes.extend(bubble(self.address(1 - side), self.address(side)));
+        bytes
+    }
+
+    /// An echo request of the other client.
+    pub(super) fn direct_request(&self, side: usize) -> Vec<u8> {
+        let request = Echo {
+            kind: ECHO_REQUEST,
+            identifier: 1,
+            sequence: 2,
+            data: b"the data",
+        };
+        echo(request, self.address(1 - side), self.address(side))
+    }
+
+    /// How many datagrams a client sends for one that comes from the server or from the other client.
+    pub(super) fn answers(&mut self, side: usize, from_server: bool, bytes: &[u8]) -> usize {
+        let from = match from_server {
+            true => SERVER,
+            false => self.parts(1 - side).mapped,
+        };
+        let client = &mut self.sides[side].client;
+        client.receive(self.now, from, bytes);
+        std::iter::from_fn(|| client.transmit()).count()
     }
 
     /// Somebody sends a client an echo reply in the name of `source`.
