@@ -38,13 +38,17 @@ pub(super) fn forwards() -> io::Result<bool> {
     Ok(value == 1)
 }
 
-/// What a socket's buffer cannot pass.
+/// What a socket's buffer cannot pass. All but OpenBSD leave room in the named number for the mbuf of each cluster (`sb_max_adj`:
+/// sys/kern/uipc_sockbuf.c of FreeBSD, sys/kern/uipc_socket2.c of NetBSD and DragonFly, bsd/kern/uipc_socket2.c of xnu), of 256
+/// bytes beside 2048, or of 512 on 64-bit NetBSD and DragonFly.
 pub(super) const RECEIVE_BUFFER_LIMIT: &str = if cfg!(target_os = "netbsd") {
-    "kern.sbmax"
+    "4/5 of kern.sbmax"
 } else if cfg!(target_os = "openbsd") {
     "SB_MAX of the kernel"
+} else if cfg!(target_os = "dragonfly") {
+    "4/5 of kern.ipc.maxsockbuf"
 } else {
-    "kern.ipc.maxsockbuf"
+    "8/9 of kern.ipc.maxsockbuf"
 };
 
 /// As much of `bytes` as the system grants.

@@ -4,8 +4,11 @@ use std::io;
 
 use nix::errno::Errno;
 
-/// Asks by `set` for `bytes`, and while ENOBUFS is the answer for half of that, down to what is `held` anyway; says how many
-/// of them the socket holds then.
+/// How near to the most that can be had is near enough, in bytes.
+const GRAIN: u32 = 4096;
+
+/// Asks by `set` for `bytes`, and while ENOBUFS is the answer for what lies halfway between the most that was granted and the
+/// least that was refused; says how many of them the socket holds then.
 ///
 /// What is too large is refused by `sbreserve` of OpenBSD and NetBSD (sys/kern/uipc_socket2.c) and by `sbsetopt` of FreeBSD
 /// (sys/kern/uipc_sockbuf.c), and cut without a word by `ssb_reserve` of DragonFly (sys/kern/uipc_socket2.c). `sbreserve` of
@@ -16,17 +19,18 @@ pub(crate) fn largest(
     set: impl Fn(u32) -> io::Result<()>,
     held: impl Fn() -> io::Result<u32>,
 ) -> io::Result<u32> {
-    let mut asked = bytes;
-    loop {
-        match set(asked) {
-            Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => asked /= 2,
-            outcome => {
-                outcome?;
-                break;
+    let granted = |bytes| match set(bytes) {
+        Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => Ok(false),
+        outcome => outcome.map(|()| true),
+    };
+    if !granted(bytes)? {
+        let (mut least, mut most) = (held()?.min(bytes), bytes);
+        while most.saturating_sub(least) > GRAIN {
+            let middle = least.midpoint(most);
+            match granted(middle)? {
+                true => least = middle,
+                false => most = middle,
             }
-        }
-        if held()? >= asked {
-            break;
         }
     }
     Ok(held()?.min(bytes))
@@ -81,10 +85,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_halved_or_cut() {
-        assert_eq!(granted(REFUSES, 40_000, 3_200_000), (800_000, 800_000));
-        assert_eq!(granted(CUTS, 40_000, 3_200_000), (MOST, MOST));
-        assert_eq!(granted(CUTS_ONCE, 40_000, 3_200_000), (MOST, MOST));
+    fn nearly_all_that_can_be_had_is_granted() {
+        for bytes in [MOST + 1, 1_500_000, 3_200_000, u32::MAX] {
+            for before in [0, 40_000, MOST] {
+                let (granted, held) = granted(REFUSES, before, bytes);
+                assert_eq!(granted, held);
+                assert!((MOST - GRAIN..=MOST).contains(&held), "{held} of {bytes}");
+            }
+            assert_eq!(granted(CUTS, 40_000, bytes), (MOST, MOST));
+            assert_eq!(granted(CUTS_ONCE, 40_000, bytes), (MOST, MOST));
+        }
     }
 
     /// A second time: by a reload, or through the duplicate of another thread.
