@@ -1,11 +1,13 @@
 //! What a serving loop counts, and the little that it tells the log.
 
+use std::fmt;
 use std::io;
+use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use log::{Level, debug, error, log_enabled, warn};
-use platform::{Progress, Received, SendReport};
+use platform::{OsError, Progress, Received, SendReport};
 
 use crate::verdict::{Counters, LogLimit, Loss, Reason, Verdict};
 
@@ -80,15 +82,26 @@ impl Report {
     pub(crate) fn udp(&mut self, sent: SendReport, now: Instant) {
         self.counters.lose(Loss::Congestion, sent.would_block);
         self.counters.lose(Loss::Refusal, sent.failed);
-        if let Some(error) = sent.error {
-            self.lost(Loss::Refusal, &error, now);
+        if let Some(to) = sent.full {
+            self.lost(Loss::Congestion, to, now);
+        }
+        if let Some((to, error)) = sent.error {
+            self.lost(Loss::Refusal, OsError::new("send", to, error), now);
         }
     }
 
-    pub(crate) fn native(&mut self, sent: Option<io::Result<Progress>>, now: Instant) {
+    pub(crate) fn native(
+        &mut self,
+        sent: Option<io::Result<Progress>>,
+        to: Ipv6Addr,
+        now: Instant,
+    ) {
         let loss = match sent {
             Some(Ok(Progress::Moved(_))) => return,
-            Some(Ok(Progress::WouldBlock)) => Loss::Congestion,
+            Some(Ok(Progress::WouldBlock)) => {
+                self.lost(Loss::Congestion, to, now);
+                Loss::Congestion
+            }
             None => Loss::Undeliverable,
             Some(Err(error)) => {
                 self.lost(Loss::Refusal, &error, now);
@@ -98,9 +111,9 @@ impl Report {
         self.counters.lose(loss, 1);
     }
 
-    fn lost(&mut self, loss: Loss, error: &io::Error, now: Instant) {
+    fn lost(&mut self, loss: Loss, what: impl fmt::Display, now: Instant) {
         if self.faults.admits(loss as usize, now) {
-            warn!("{loss}: {error} (no more of these for a minute)");
+            warn!("{loss}: {what} (no more of these for a minute)");
         }
     }
 

@@ -133,7 +133,7 @@ impl<U: UdpPair, R: RawIcmp6> Carrier<U, R> {
                         message,
                     };
                     let sent = self.raw.as_mut().map(|raw| raw.send(&message));
-                    self.report.native(sent, now);
+                    self.report.native(sent, destination, now);
                 }
             }
         }

@@ -2,7 +2,7 @@
 //! for anything: whoever brings a new backend reads this first.
 
 use std::io;
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddrV4};
 use std::task::{Context, Poll};
 
 mod batch;
@@ -42,19 +42,27 @@ pub enum Progress {
 pub struct SendReport {
     /// Datagrams that the kernel took.
     pub sent: usize,
-    /// Datagrams for which the socket had no room. They are lost, as on any full link.
+    /// Datagrams for which there was no room. They are lost, as on any full link; the last one's address is in `full`.
     pub would_block: usize,
-    /// Datagrams that the kernel refused (no route, a firewall); the last reason is in `error`.
+    /// Where the last datagram was to go for which there was no room.
+    pub full: Option<SocketAddrV4>,
+    /// Datagrams that the kernel refused (no route, a firewall); the last one's address and reason are in `error`.
     pub failed: usize,
-    /// The last refusal.
-    pub error: Option<io::Error>,
+    /// The last refusal, and where that datagram was to go.
+    pub error: Option<(SocketAddrV4, io::Error)>,
 }
 
 impl SendReport {
+    /// Counts one datagram for which there was no room.
+    pub(crate) fn no_room(&mut self, to: SocketAddrV4) {
+        self.would_block = self.would_block.saturating_add(1);
+        self.full = Some(to);
+    }
+
     /// Counts one datagram that the kernel refused.
-    pub(crate) fn refused(&mut self, error: io::Error) {
+    pub(crate) fn refused(&mut self, to: SocketAddrV4, error: io::Error) {
         self.failed = self.failed.saturating_add(1);
-        self.error = Some(error);
+        self.error = Some((to, error));
     }
 }
 

@@ -204,7 +204,7 @@ impl UdpPair for FakeUdp {
         let mut state = lock(&self.0);
         for datagram in outbox.iter() {
             if datagram.via == Via::Secondary && !state.secondary {
-                report.refused(io::ErrorKind::AddrNotAvailable.into());
+                report.refused(datagram.to, io::ErrorKind::AddrNotAvailable.into());
                 continue;
             }
             let sent = || SentDatagram {
@@ -214,10 +214,8 @@ impl UdpPair for FakeUdp {
             };
             match state.sent.take(sent) {
                 Ok(Progress::Moved(_)) => report.sent = report.sent.saturating_add(1),
-                Ok(Progress::WouldBlock) => {
-                    report.would_block = report.would_block.saturating_add(1);
-                }
-                Err(error) => report.refused(error),
+                Ok(Progress::WouldBlock) => report.no_room(datagram.to),
+                Err(error) => report.refused(datagram.to, error),
             }
         }
         report

@@ -10,7 +10,7 @@ use async_io::Async;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::contract::{BATCH, Inbox, Outbox, Progress, SendReport, UdpPair, Via};
+use crate::contract::{BATCH, Inbox, Outbox, Outgoing, Progress, SendReport, UdpPair, Via};
 use crate::error::OsError;
 use crate::process::rights::Rights;
 
@@ -20,6 +20,7 @@ pub(crate) mod open;
 mod plain;
 #[cfg(any(test, not(target_os = "linux")))]
 pub(crate) mod receive_buffer;
+mod settle;
 
 #[cfg(any(target_os = "linux", target_os = "netbsd", target_os = "openbsd"))]
 pub use mmsg::Mmsg;
@@ -40,8 +41,15 @@ pub trait Mover: Default {
     fn receive(&mut self, socket: BorrowedFd<'_>, via: Via, inbox: &mut Inbox)
     -> io::Result<usize>;
 
-    /// Sends those datagrams of `outbox` that leave by `via`, adding what became of them to `report`.
-    fn send(&mut self, socket: BorrowedFd<'_>, via: Via, outbox: &Outbox, report: &mut SendReport);
+    /// Sends at most [`BATCH`] datagrams from `socket`, whichever address they name, adding what became of them to `report`.
+    /// Those for which there is no room are tried again `retries` times in all.
+    fn send<'a>(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        datagrams: impl Iterator<Item = Outgoing<'a>>,
+        retries: usize,
+        report: &mut SendReport,
+    );
 }
 
 /// A pair of sockets at work. Use it as [`crate::Udp`].
@@ -151,23 +159,20 @@ impl<S: UdpSystem, M: Mover> UdpPair for SocketPair<S, M> {
 
     fn send(&mut self, outbox: &Outbox) -> SendReport {
         let mut report = SendReport::default();
-        self.mover.send(
-            self.primary.socket.as_fd(),
-            Via::Primary,
-            outbox,
-            &mut report,
-        );
-        match &self.secondary {
-            Some(end) => self
-                .mover
-                .send(end.socket.as_fd(), Via::Secondary, outbox, &mut report),
-            None => {
-                for _ in outbox
-                    .iter()
-                    .filter(|datagram| datagram.via == Via::Secondary)
-                {
-                    report.refused(Errno::EADDRNOTAVAIL.into());
+        let ends = [
+            (Via::Primary, Some(&self.primary)),
+            (Via::Secondary, self.secondary.as_ref()),
+        ];
+        for (via, end) in ends {
+            let here = outbox.iter().filter(|datagram| datagram.via == via);
+            match end {
+                Some(end) => {
+                    let socket = end.socket.as_fd();
+                    self.mover.send(socket, here, S::SEND_RETRIES, &mut report);
                 }
+                None => here.for_each(|datagram| {
+                    report.refused(datagram.to, Errno::EADDRNOTAVAIL.into());
+                }),
             }
         }
         report

@@ -73,7 +73,7 @@ fn fates_are_met_in_order() {
     end.decide([Fate::Pass, Fate::Lose, Fate::WouldBlock, refuse]);
     let report = pair.send(&outbox(b"abcde"));
     assert_eq!((report.sent, report.would_block, report.failed), (3, 1, 1));
-    assert_eq!(report.error.unwrap().kind(), ErrorKind::HostUnreachable);
+    assert_eq!(report.error.unwrap().1.kind(), ErrorKind::HostUnreachable);
     let sent = [(Via::Primary, b'a'), (Via::Primary, b'e')].map(|(via, byte)| SentDatagram {
         via,
         to: client(),

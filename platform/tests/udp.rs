@@ -239,7 +239,7 @@ fn a_refused_datagram_does_not_stop_the_rest<M: Mover>() {
     put(&mut outbox, Via::Secondary, to, &[5]);
     let report = subject.pair.send(&outbox);
     assert_eq!((report.sent, report.would_block, report.failed), (3, 0, 3));
-    let error = report.error.unwrap().raw_os_error();
+    let error = report.error.unwrap().1.raw_os_error();
     assert!(error == Some(libc::EACCES) || !cfg!(target_os = "linux"));
     let arrived = [(); 3].map(|()| get(&client).0);
     assert_eq!(arrived, [[1], [4], [5]]);

@@ -138,7 +138,7 @@ impl Outbox {
     }
 
     /// The datagrams, in the order in which they were put in.
-    pub fn iter(&self) -> impl Iterator<Item = Outgoing<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = Outgoing<'_>> + Clone {
         self.slots.iter().take(self.len).map(|slot| Outgoing {
             via: slot.via,
             to: slot.peer,

@@ -6,6 +6,7 @@ use std::io::{self, IoSlice, Write};
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::process::Command;
+use std::thread;
 
 use nix::errno::Errno;
 
@@ -48,6 +49,10 @@ pub(crate) const fn family(family: libc::c_int) -> [u8; 4] {
     family.to_be_bytes()
 }
 
+/// How often a packet for which there is no room is tried again. The device of macOS is a socket that the workers share, and
+/// `sosend` (bsd/kern/uipc_socket.c of xnu) says EWOULDBLOCK while another thread sends.
+const RETRIES: usize = 16;
+
 /// Opens a tunnel device of its own and brings its interface up. Both are gone when the last copy of the descriptor is
 /// closed; FreeBSD and NetBSD keep the idle interface.
 pub(super) fn open<S: TunnelSystem>() -> Result<OwnedFd, OsError> {
@@ -89,7 +94,15 @@ impl<S: TunnelSystem> RawIcmp6 for Tunnel<S> {
         };
         let header = ipv6_header::header(&entering)?;
         let parts = [S::FRAME, &header, message.message].map(IoSlice::new);
-        match self.0.write_vectored(&parts) {
+        let mut outcome = self.0.write_vectored(&parts);
+        for _ in 0..RETRIES {
+            match outcome {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::yield_now(),
+                _ => break,
+            }
+            outcome = self.0.write_vectored(&parts);
+        }
+        match outcome {
             Ok(_) => Ok(Progress::Moved(1)),
             Err(error)
                 if error

@@ -10,8 +10,9 @@ use nix::errno::Errno;
 use nix::sys::socket::SockaddrIn;
 
 use super::Mover;
-use crate::contract::{BATCH, DATAGRAM_MAX, Inbox, Outbox, SendReport, Via};
-use crate::error::{is_full, is_transient};
+use super::settle::settle;
+use crate::contract::{BATCH, DATAGRAM_MAX, Inbox, Outgoing, SendReport, Via};
+use crate::error::is_transient;
 
 /// The headers that the two calls want, allocated once. Payloads move between the kernel and the callers' buffers.
 ///
@@ -102,51 +103,59 @@ impl Mover for Mmsg {
             Err(error) => return Err(error.into()),
         };
         for (header, peer) in self.headers.iter().zip(&self.peers).take(moved) {
-            let from = SocketAddrV4::new(
-                Ipv4Addr::from(u32::from_be(peer.sin_addr.s_addr)),
-                u16::from_be(peer.sin_port),
-            );
-            inbox.fill(via, from, length(header));
+            inbox.fill(via, address(peer), length(header));
         }
         Ok(moved)
     }
 
-    fn send(&mut self, socket: BorrowedFd<'_>, via: Via, outbox: &Outbox, report: &mut SendReport) {
+    fn send<'a>(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        datagrams: impl Iterator<Item = Outgoing<'a>>,
+        retries: usize,
+        report: &mut SendReport,
+    ) {
+        self.send_by(datagrams, retries, report, |headers| {
+            let len = libc::c_uint::try_from(headers.len()).unwrap_or(1);
+            // SAFETY: `headers` is `len` headers that `send_by` has pointed at addresses and payloads which it borrows;
+            // sendmmsg only reads through these pointers.
+            let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), len, 0) };
+            Errno::result(sent).map(|sent| usize::try_from(sent).unwrap_or(0))
+        });
+    }
+}
+
+impl Mmsg {
+    /// Sends at most a batch by `call`, which is sendmmsg(2) but in tests.
+    pub(super) fn send_by<'a>(
+        &mut self,
+        datagrams: impl Iterator<Item = Outgoing<'a>>,
+        mut retries: usize,
+        report: &mut SendReport,
+        mut call: impl FnMut(&mut [libc::mmsghdr]) -> nix::Result<usize>,
+    ) {
         let mut count = 0_usize;
-        for (row, datagram) in self
-            .rows()
-            .zip(outbox.iter().filter(|datagram| datagram.via == via))
-        {
+        for (row, datagram) in self.rows().zip(datagrams) {
             *row.peer = *SockaddrIn::from(datagram.to).as_ref();
             row.point_at(datagram.bytes.as_ptr().cast_mut(), datagram.bytes.len());
             count = count.saturating_add(1);
         }
         let mut rest = self.headers.get_mut(..count).unwrap_or_default();
-        while !rest.is_empty() {
-            let len = libc::c_uint::try_from(rest.len()).unwrap_or(1);
-            // SAFETY: `rest` is `len` headers, each pointing at an address in `self` and a payload of `outbox`, both
-            // borrowed by this function; sendmmsg only reads through these pointers.
-            let outcome = unsafe { libc::sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), len, 0) };
+        let mut peers = self.peers.get(..count).unwrap_or_default();
+        while let Some(peer) = peers.first() {
             // What sendmmsg says of the first datagram; a later one that fails ends the call early and speaks next time.
-            let done = match Errno::result(outcome) {
-                Ok(sent) => {
-                    let sent = usize::try_from(sent).unwrap_or(0).max(1);
-                    report.sent = report.sent.saturating_add(sent);
-                    sent
-                }
-                Err(Errno::EINTR) => 0,
-                Err(error) if is_full(error) => {
-                    report.would_block = report.would_block.saturating_add(rest.len());
-                    rest.len()
-                }
-                Err(error) => {
-                    report.refused(error.into());
-                    1
-                }
-            };
+            let done = settle(call(rest), address(peer), &mut retries, report);
             rest = rest.get_mut(done..).unwrap_or_default();
+            peers = peers.get(done..).unwrap_or_default();
         }
     }
+}
+
+fn address(peer: &libc::sockaddr_in) -> SocketAddrV4 {
+    SocketAddrV4::new(
+        Ipv4Addr::from(u32::from_be(peer.sin_addr.s_addr)),
+        u16::from_be(peer.sin_port),
+    )
 }
 
 /// True length of a received datagram; where the system cut it and tells no more, a length that does not fit.

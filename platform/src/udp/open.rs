@@ -17,6 +17,11 @@ pub trait UdpSystem: Rights + Sized {
     /// The fastest way to move datagrams, at worst [`Plain`](super::Plain).
     type Mover: Mover;
 
+    /// How often the datagrams of one [`Outbox`](crate::Outbox) that leave by one socket are tried again in all when the kernel
+    /// says EWOULDBLOCK. By default often, since most kernels say it while another thread sends from the same socket, although
+    /// there is room: `sosend` of OpenBSD and NetBSD (sys/kern/uipc_socket.c) and of xnu (bsd/kern/uipc_socket.c) by `sblock`.
+    const SEND_RETRIES: usize = 1000;
+
     /// What keeps [`UdpSystem::set_receive_buffer`] from granting more, as the administrator calls it.
     const RECEIVE_BUFFER_LIMIT: &'static str;
 

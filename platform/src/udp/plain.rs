@@ -8,8 +8,9 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, SockaddrIn, recvmsg, sendto};
 
 use super::Mover;
-use crate::contract::{DATAGRAM_MAX, Inbox, Outbox, SendReport, Via};
-use crate::error::{is_full, is_transient};
+use super::settle::settle;
+use crate::contract::{DATAGRAM_MAX, Inbox, Outgoing, SendReport, Via};
+use crate::error::is_transient;
 
 /// Moves datagrams one by one. Feature `plain-udp` makes [`crate::Udp`] use it where a faster way exists.
 #[derive(Default)]
@@ -44,17 +45,32 @@ impl Mover for Plain {
         Ok(moved)
     }
 
-    fn send(&mut self, socket: BorrowedFd<'_>, via: Via, outbox: &Outbox, report: &mut SendReport) {
-        let mut left = outbox.iter().filter(|datagram| datagram.via == via);
-        while let Some(datagram) = left.next() {
+    fn send<'a>(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        datagrams: impl Iterator<Item = Outgoing<'a>>,
+        retries: usize,
+        report: &mut SendReport,
+    ) {
+        send_by(datagrams, retries, report, |datagram| {
             let to = SockaddrIn::from(datagram.to);
-            match sendto(socket.as_raw_fd(), datagram.bytes, &to, MsgFlags::empty()) {
-                Ok(_) => report.sent = report.sent.saturating_add(1),
-                Err(error) if is_full(error) => {
-                    let lost = left.by_ref().count().saturating_add(1);
-                    report.would_block = report.would_block.saturating_add(lost);
-                }
-                Err(error) => report.refused(error.into()),
+            sendto(socket.as_raw_fd(), datagram.bytes, &to, MsgFlags::empty())
+        });
+    }
+}
+
+/// Sends each by `call`, which is sendto(2) but in tests.
+pub(super) fn send_by<'a>(
+    datagrams: impl Iterator<Item = Outgoing<'a>>,
+    mut retries: usize,
+    report: &mut SendReport,
+    mut call: impl FnMut(&Outgoing<'a>) -> nix::Result<usize>,
+) {
+    for datagram in datagrams {
+        loop {
+            let outcome = call(&datagram).map(|_| 1);
+            if settle(outcome, datagram.to, &mut retries, report) > 0 {
+                break;
             }
         }
     }

@@ -89,8 +89,7 @@ impl Clients {
         }
         let mut report = SendReport::default();
         let socket = client.socket.as_fd();
-        self.mover
-            .send(socket, Via::Primary, &self.outbox, &mut report);
+        self.mover.send(socket, self.outbox.iter(), 0, &mut report);
         client.open += report.sent as isize;
         self.tally.sent += report.sent as u64;
     }

@@ -70,7 +70,7 @@ impl Flood {
                     .map_or(0, |out| packet(template, source, port, number, out));
                 outbox.push(Via::Primary, template.to, len);
             }
-            mover.send(socket.as_fd(), Via::Primary, &outbox, &mut report);
+            mover.send(socket.as_fd(), outbox.iter(), 0, &mut report);
         }
         sent.fetch_add(report.sent as u64, Ordering::Relaxed);
         Ok(())

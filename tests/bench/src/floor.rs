@@ -93,7 +93,7 @@ fn answer(
         let len = fill(question.bytes, out);
         outbox.push(Via::Primary, question.from, len);
     }
-    mover.send(socket, Via::Primary, outbox, &mut SendReport::default());
+    mover.send(socket, outbox.iter(), 0, &mut SendReport::default());
     Ok(received)
 }
 

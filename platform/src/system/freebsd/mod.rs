@@ -25,6 +25,10 @@ impl UdpSystem for Here {
     /// recvmmsg(3) and sendmmsg(3) are loops in the C library (lib/libc/gen/recvmmsg.c, sendmmsg.c): nothing is gained.
     type Mover = crate::udp::Plain;
 
+    /// `sosend_dgram` (sys/kern/uipc_socket.c) takes no lock for the length of a send, charges nothing to the socket and never
+    /// says EWOULDBLOCK.
+    const SEND_RETRIES: usize = 0;
+
     const RECEIVE_BUFFER_LIMIT: &'static str = bsd::RECEIVE_BUFFER_LIMIT;
 
     fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {

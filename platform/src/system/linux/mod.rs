@@ -29,6 +29,9 @@ mod tunnel;
 impl UdpSystem for Here {
     type Mover = crate::udp::Mmsg;
 
+    /// EAGAIN is a full send buffer here (net/core/sock.c, `sock_alloc_send_pskb`): to yield does not empty it.
+    const SEND_RETRIES: usize = 0;
+
     const RECEIVE_BUFFER_LIMIT: &'static str = receive_buffer::LIMIT;
 
     fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
