@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use log::{Level, debug, error, log_enabled, warn};
-use platform::{OsError, Progress, Received, SendReport};
+use platform::{Inbox, OsError, Progress, Received, SendReport, Via};
 
 use crate::verdict::{Counters, LogLimit, Loss, Reason, Verdict};
 
@@ -76,6 +76,18 @@ impl Report {
             && self.drops.admits(*reason as usize, now)
         {
             debug!("dropped a datagram of {}: {reason}", received.from);
+        }
+    }
+
+    /// What the kernel dropped before it could be received.
+    pub(crate) fn dropped(&mut self, inbox: &Inbox) {
+        for via in [Via::Primary, Via::Secondary] {
+            let datagrams = inbox.dropped(via);
+            if datagrams > 0 {
+                let datagrams = usize::try_from(datagrams).unwrap_or(usize::MAX);
+                self.counters.lose(Loss::Overflow, datagrams);
+                self.lost(Loss::Overflow, via, Instant::now());
+            }
         }
     }
 

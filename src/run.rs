@@ -64,6 +64,9 @@ pub fn serve<U: UdpPair, R: RawIcmp6>(
         started();
         carrier.run(stop).await;
     });
+    carrier.inbox.clear();
+    carrier.udp.look_for_drops(&mut carrier.inbox);
+    carrier.report.dropped(&carrier.inbox);
     carrier.report.publish();
 }
 
@@ -79,7 +82,9 @@ struct Carrier<U, R> {
 impl<U: UdpPair, R: RawIcmp6> Carrier<U, R> {
     async fn run(&mut self, stop: &Stop) {
         while !stop.closed.is_closed() {
-            let waited = match self.udp.receive(&mut self.inbox) {
+            let received = self.udp.receive(&mut self.inbox);
+            self.report.dropped(&self.inbox);
+            let waited = match received {
                 Ok(Progress::Moved(_)) => {
                     self.carry(Instant::now());
                     continue;

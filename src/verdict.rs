@@ -205,9 +205,11 @@ phrased! {
 }
 
 phrased! {
-    /// Why a packet that was to be sent was not.
+    /// Why a packet was lost on its way in, or was to be sent and was not.
     Loss {
-        /// The socket had no room for it: lost, as on any full link.
+        /// The kernel dropped it before anybody saw it, for want of room in the socket.
+        Overflow = "no room to receive",
+        /// There was no room for it: lost, as on any full link.
         Congestion = "no room to send",
         /// The system refused it: no route, a firewall.
         Refusal = "not sent",

@@ -81,6 +81,52 @@ fn a_reload_gives_the_sockets_another_receive_buffer() {
     server.stop();
 }
 
+/// Once a minute, with the address that it was for; all of it is counted.
+#[test]
+#[cfg(target_os = "linux")]
+fn drops_are_said_once() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let text = format!("ServerBindAddress {primary}\nWorkers 1\nReceiveBuffer 4096\n");
+    let config = scratch.write("conf", &text);
+    let mut server = Server::start(ordinary(&scratch).arg("--local").arg("-c").arg(config));
+    let client = Client::new(primary);
+    let patience = std::time::Duration::from_secs(1);
+    client.socket.set_read_timeout(Some(patience)).unwrap();
+    let mut asked = 0;
+    let mut ask = |nonce| {
+        client.solicit(primary, nonce, false);
+        asked += 1;
+    };
+    for round in 0..2 {
+        nix::sys::signal::kill(server.worker(), nix::sys::signal::Signal::SIGSTOP).unwrap();
+        for nonce in 0..1000 {
+            ask(nonce);
+        }
+        nix::sys::signal::kill(server.worker(), nix::sys::signal::Signal::SIGCONT).unwrap();
+        if round == 0 {
+            server.expect("no room to receive: primary address");
+        }
+        // The answer to the last question: nothing waits any more.
+        let last = (1000..).find(|nonce| {
+            ask(*nonce);
+            client.hears(*nonce)
+        });
+        assert!(last.is_some());
+    }
+    let seen = server.stop();
+    let told = |words: &str| seen.iter().filter(|line| line.contains(words)).count();
+    assert_eq!(told("no room to receive: "), 1, "{seen:#?}");
+    let stopped = seen.last().unwrap();
+    let number = |words: &str| -> u64 {
+        let before = stopped.split(words).next().unwrap();
+        before.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let (answered, lost) = (number(" datagrams answered"), number(" lost"));
+    assert_eq!(answered + lost, asked, "{seen:#?}");
+    assert!(lost > 1000, "{seen:#?}");
+}
+
 #[test]
 fn a_cone_solicitation_is_answered_from_the_other_address() {
     let scratch = Scratch::new();

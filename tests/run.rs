@@ -190,6 +190,21 @@ fn what_does_not_go_out_is_counted_and_stops_nothing() {
 }
 
 #[test]
+fn drops_are_counted() {
+    let lp = Loop::start(true);
+    lp.udp.drop_datagrams(Via::Secondary, 5);
+    lp.until("the drops", |counters| lost(counters, Loss::Overflow) == 5);
+    // Beside what arrives.
+    lp.udp.drop_datagrams(Via::Primary, 2);
+    lp.udp.inject(Via::Primary, CLIENT, &solicitation(7, false));
+    lp.until("all seven", |counters| lost(counters, Loss::Overflow) == 7);
+    assert_eq!(
+        lp.stop().to_string(),
+        "1 datagrams answered or forwarded, 0 dropped, 7 lost"
+    );
+}
+
+#[test]
 fn a_socket_that_fails_is_tried_again() {
     let lp = Loop::start(true);
     lp.udp.break_receive(ErrorKind::NetworkDown);

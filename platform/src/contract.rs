@@ -1,6 +1,7 @@
 //! The two contracts between the server and an operating system, and the values that they pass. Nothing here asks a system
 //! for anything: whoever brings a new backend reads this first.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV4};
 use std::task::{Context, Poll};
@@ -25,6 +26,15 @@ impl Via {
             Self::Primary => Self::Secondary,
             Self::Secondary => Self::Primary,
         }
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "primary address",
+            Self::Secondary => "secondary address",
+        })
     }
 }
 
@@ -72,7 +82,8 @@ impl SendReport {
 /// than [`DATAGRAM_MAX`] is reported as truncated, never as whole; an ICMP error that an earlier send provoked
 /// never surfaces as an error of `receive`; nothing waits but `poll_readable`. A batch of one is always legal.
 pub trait UdpPair {
-    /// Receives what has arrived, at most [`BATCH`] datagrams, replacing what `inbox` held.
+    /// Receives what has arrived, at most [`BATCH`] datagrams, replacing what `inbox` held, and says what the kernel dropped
+    /// before that, as far as is known: [`Inbox::dropped`], whatever the outcome.
     ///
     /// After [`Progress::WouldBlock`] it may find nothing more until `poll_readable` was ready: a backend need not ask
     /// the kernel again about a socket that it has read empty.
@@ -80,6 +91,9 @@ pub trait UdpPair {
     /// # Errors
     /// Only what makes the sockets useless until somebody acts: the error names the call and the address.
     fn receive(&mut self, inbox: &mut Inbox) -> io::Result<Progress>;
+
+    /// Adds to [`Inbox::dropped`] what was dropped up to this moment: for the end, since `receive` may say it late.
+    fn look_for_drops(&mut self, inbox: &mut Inbox);
 
     /// Sends every datagram of `outbox`, each from the address that it names. One that fails does not stop the rest.
     fn send(&mut self, outbox: &Outbox) -> SendReport;

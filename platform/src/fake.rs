@@ -104,6 +104,9 @@ struct UdpState {
     // How many calls of `receive` there were; delays count in them.
     receives: usize,
     broken: Option<io::ErrorKind>,
+    // What the next `receive` says beside datagrams.
+    dropped: Vec<(Via, u64)>,
+    backlogged: Option<bool>,
     sent: Sent<SentDatagram>,
     waker: Option<Waker>,
 }
@@ -150,6 +153,18 @@ impl UdpEnd {
         state.wake();
     }
 
+    /// Lets the kernel drop datagrams to `via`, which the next call of `receive` says.
+    pub fn drop_datagrams(&self, via: Via, datagrams: u64) {
+        let mut state = lock(&self.0);
+        state.dropped.push((via, datagrams));
+        state.wake();
+    }
+
+    /// Says from now on whether so much waits that some may be lost; a new pair does not tell.
+    pub fn set_backlogged(&self, backlogged: bool) {
+        lock(&self.0).backlogged = Some(backlogged);
+    }
+
     /// Decides over the next datagrams that are sent, in order, after those already decided. Later ones pass.
     pub fn decide(&self, fates: impl IntoIterator<Item = Fate>) {
         lock(&self.0).sent.fates.extend(fates);
@@ -162,6 +177,12 @@ impl UdpEnd {
 }
 
 impl UdpState {
+    fn tell_dropped(&mut self, inbox: &mut Inbox) {
+        for (via, datagrams) in self.dropped.drain(..) {
+            inbox.add_dropped(via, datagrams);
+        }
+    }
+
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -170,9 +191,14 @@ impl UdpState {
 }
 
 impl UdpPair for FakeUdp {
+    fn look_for_drops(&mut self, inbox: &mut Inbox) {
+        lock(&self.0).tell_dropped(inbox);
+    }
+
     fn receive(&mut self, inbox: &mut Inbox) -> io::Result<Progress> {
         inbox.clear();
         let mut state = lock(&self.0);
+        state.tell_dropped(inbox);
         if let Some(kind) = state.broken.take() {
             return Err(kind.into());
         }
@@ -191,6 +217,9 @@ impl UdpPair for FakeUdp {
                 .zip(kept)
                 .for_each(|(to, from)| *to = *from);
             inbox.fill(datagram.via, datagram.from, datagram.bytes.len());
+        }
+        if let Some(backlogged) = state.backlogged {
+            inbox.set_backlogged(backlogged);
         }
         state.arriving = due.into_iter().skip(inbox.len()).chain(late).collect();
         match inbox.len() {
@@ -223,7 +252,8 @@ impl UdpPair for FakeUdp {
 
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = lock(&self.0);
-        if state.arriving.is_empty() && state.broken.is_none() {
+        let nothing = state.arriving.is_empty() && state.dropped.is_empty();
+        if nothing && state.broken.is_none() {
             state.waker = Some(context.waker().clone());
             return Poll::Pending;
         }

@@ -21,7 +21,8 @@
 //! # A new system
 //! supplies one module, named after it, chosen in `system`, which implements for [`Here`]
 //! - [`UdpSystem`]: its fastest way to move datagrams, room for what arrives, and, where they differ from any other Unix,
-//!   sockets without the DF bit that share a port by load;
+//!   sockets without the DF bit that share a port by load, what the kernel tells of queues and drops, and whether EWOULDBLOCK is
+//!   worth another try;
 //! - [`echo::EchoSystem`]: a raw socket that sends from an address which is not the host's; or nothing but the type
 //!   [`echo::tunnel::Tunnel`];
 //! - [`echo::tunnel::TunnelSystem`]: a tunnel device, the command that brings its interface up, what goes before each packet,
@@ -38,7 +39,12 @@ pub mod error;
 pub mod fake;
 pub mod host;
 pub mod process;
-#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
+#[cfg(any(
+    target_os = "linux",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
 mod socket_option;
 mod system;
 pub mod udp;

@@ -35,3 +35,30 @@ pub(crate) fn set_bytes<const N: usize>(
     Errno::result(outcome)?;
     Ok(())
 }
+
+/// The option `name` of `level`, which is a row of `N` words, or of fewer: then the last ones are 0.
+///
+/// # Errors
+/// `getsockopt`.
+#[cfg(target_os = "linux")]
+pub(crate) fn words<const N: usize>(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    name: libc::c_int,
+) -> io::Result<[u32; N]> {
+    let mut words = [0_u32; N];
+    let mut length = const { (N * size_of::<u32>()) as libc::socklen_t };
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: the pointers are to `words` and its length in bytes, past which the kernel does not write.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket,
+            level,
+            name,
+            words.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    Errno::result(outcome)?;
+    Ok(words)
+}

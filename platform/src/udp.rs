@@ -3,30 +3,31 @@
 use std::io;
 use std::iter;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 
-use async_io::Async;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::contract::{BATCH, Inbox, Outbox, Outgoing, Progress, SendReport, UdpPair, Via};
+use crate::contract::{Inbox, Outbox, Outgoing, Progress, SendReport, UdpPair, Via};
 use crate::error::OsError;
-use crate::process::rights::Rights;
 
+mod end;
 #[cfg(any(target_os = "linux", target_os = "netbsd", target_os = "openbsd"))]
 mod mmsg;
 pub(crate) mod open;
 mod plain;
+mod queues;
 #[cfg(any(test, not(target_os = "linux")))]
 pub(crate) mod receive_buffer;
 mod settle;
 
+use end::{End, name};
 #[cfg(any(target_os = "linux", target_os = "netbsd", target_os = "openbsd"))]
 pub use mmsg::Mmsg;
-use open::local_address;
 pub use open::{Endpoint, PairSockets, UdpSystem};
 pub use plain::Plain;
+pub use queues::Queues;
 
 /// Milliseconds that a thread waits in poll(2) before it leaves that to the reactor. Nothing else wakes it meanwhile.
 const POLL_MILLISECONDS: u8 = 20;
@@ -62,15 +63,10 @@ pub struct SocketPair<S: UdpSystem, M = <S as UdpSystem>::Mover> {
     system: PhantomData<S>,
 }
 
-struct End {
-    socket: Async<OwnedFd>,
-    // Cleared when the socket was read empty, set when the reactor says otherwise: saves the call that would block.
-    readable: bool,
-}
-
 impl<S: UdpSystem, M: Mover> SocketPair<S, M> {
     /// Puts the sockets to work. Registers them with the reactor of async-io, whose first use in a process starts its
-    /// thread: call this only after confinement, which wants no threads.
+    /// thread: call this only after confinement, which wants no threads. Drops
+    /// are counted from now on.
     ///
     /// # Errors
     /// Of the reactor.
@@ -108,37 +104,18 @@ impl<S: UdpSystem, M: Mover> SocketPair<S, M> {
     }
 
     fn receive_at(&mut self, via: Via, inbox: &mut Inbox) -> io::Result<()> {
-        let end = match via {
-            Via::Primary => &mut self.primary,
-            Via::Secondary => match &mut self.secondary {
-                Some(end) => end,
-                None => return Ok(()),
-            },
-        };
-        let room = BATCH.saturating_sub(inbox.len());
-        if !end.readable || room == 0 {
+        let Some(end) = at(&mut self.primary, &mut self.secondary, via) else {
             return Ok(());
-        }
-        let socket = end.socket.as_fd();
-        let moved = self
-            .mover
-            .receive(socket, via, inbox)
-            .map_err(|error| OsError::new("receive", name(&socket), error))?;
-        end.readable = moved == room;
-        Ok(())
+        };
+        end.receive::<S>(&mut self.mover, via, inbox)
     }
 }
 
-impl End {
-    fn new<S: Rights>(socket: OwnedFd) -> Result<Self, OsError> {
-        let object = name(&socket);
-        S::limit(&socket)?;
-        let socket = Async::new_nonblocking(socket)
-            .map_err(|error| OsError::new("register", object, error))?;
-        Ok(Self {
-            socket,
-            readable: true,
-        })
+/// The end at `via`. Takes what it borrows, so that the rest of a pair stays free.
+fn at<'a>(primary: &'a mut End, secondary: &'a mut Option<End>, via: Via) -> Option<&'a mut End> {
+    match via {
+        Via::Primary => Some(primary),
+        Via::Secondary => secondary.as_mut(),
     }
 }
 
@@ -157,23 +134,27 @@ impl<S: UdpSystem, M: Mover> UdpPair for SocketPair<S, M> {
         }
     }
 
+    fn look_for_drops(&mut self, inbox: &mut Inbox) {
+        for via in [Via::Primary, Via::Secondary] {
+            if let Some(end) = at(&mut self.primary, &mut self.secondary, via) {
+                end.look::<S>();
+                end.tell_dropped(via, inbox);
+            }
+        }
+    }
+
     fn send(&mut self, outbox: &Outbox) -> SendReport {
         let mut report = SendReport::default();
-        let ends = [
-            (Via::Primary, Some(&self.primary)),
-            (Via::Secondary, self.secondary.as_ref()),
-        ];
-        for (via, end) in ends {
+        for via in [Via::Primary, Via::Secondary] {
             let here = outbox.iter().filter(|datagram| datagram.via == via);
-            match end {
-                Some(end) => {
-                    let socket = end.socket.as_fd();
-                    self.mover.send(socket, here, S::SEND_RETRIES, &mut report);
-                }
-                None => here.for_each(|datagram| {
+            let Some(end) = at(&mut self.primary, &mut self.secondary, via) else {
+                here.for_each(|datagram| {
                     report.refused(datagram.to, Errno::EADDRNOTAVAIL.into());
-                }),
-            }
+                });
+                continue;
+            };
+            self.mover
+                .send(end.socket.as_fd(), here, S::SEND_RETRIES, &mut report);
         }
         report
     }
@@ -183,6 +164,10 @@ impl<S: UdpSystem, M: Mover> UdpPair for SocketPair<S, M> {
             self.poll_briefly()?;
         }
         if self.ends().any(|end| end.readable) {
+            return Poll::Ready(Ok(()));
+        }
+        // It is quiet: time to look for what was dropped, which `receive` then tells.
+        if self.ends().any(End::look_if_unseen::<S>) {
             return Poll::Ready(Ok(()));
         }
         // Both are asked, so that the waker waits at both. The reactor is level-triggered and disarms after each
@@ -198,8 +183,4 @@ impl<S: UdpSystem, M: Mover> UdpPair for SocketPair<S, M> {
             false => Poll::Pending,
         }
     }
-}
-
-fn name(socket: &impl AsFd) -> String {
-    local_address(socket).map_or_else(String::new, |address| address.to_string())
 }

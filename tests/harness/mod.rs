@@ -251,6 +251,17 @@ impl Client {
         }
     }
 
+    /// Whether the answer with this nonce comes before the patience of the socket ends.
+    pub fn hears(&self, nonce: u64) -> bool {
+        let mut bytes = [0; 2048];
+        while self.socket.recv(&mut bytes).is_ok() {
+            if bytes[4..12] == nonce.to_be_bytes() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Asks and waits for the answer.
     pub fn ask(&self, server: Ipv4Addr, nonce: u64) -> Advertisement {
         self.solicit(server, nonce, false);

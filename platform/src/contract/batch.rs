@@ -64,6 +64,9 @@ impl<const N: usize> Slot<N> {
 pub struct Inbox {
     slots: Box<[Slot<DATAGRAM_MAX>]>,
     len: usize,
+    backlogged: Option<bool>,
+    // By address.
+    dropped: [u64; 2],
 }
 
 /// Room for [`BATCH`] datagrams to send. Callers fill it, backends read it.
@@ -78,6 +81,8 @@ impl Inbox {
         Self {
             slots: vec![Slot::EMPTY; BATCH].into_boxed_slice(),
             len: 0,
+            backlogged: None,
+            dropped: [0; 2],
         }
     }
 
@@ -101,9 +106,43 @@ impl Inbox {
         self.len == 0
     }
 
-    /// Forgets the datagrams.
+    /// Forgets the datagrams, what waits behind them, and what was dropped.
     pub fn clear(&mut self) {
         self.len = 0;
+        self.backlogged = None;
+        self.dropped = [0; 2];
+    }
+
+    /// Whether so much waits still in the kernel that some may soon be lost: more than half of what a socket can hold. Nothing
+    /// where the backend does not tell.
+    pub fn backlogged(&self) -> Option<bool> {
+        self.backlogged
+    }
+
+    /// Says whether more than half of what a socket can hold waits still. Of two sockets, the fuller one counts.
+    pub fn set_backlogged(&mut self, backlogged: bool) {
+        self.backlogged = Some(self.backlogged.unwrap_or(false) || backlogged);
+    }
+
+    /// How many datagrams to `via` the kernel dropped before anybody saw them, mostly for want of room in the socket, since this
+    /// was last said. A backend may say it late, and where the system tells that it happened but not how often, 1 stands for
+    /// any number.
+    pub fn dropped(&self, via: Via) -> u64 {
+        let [primary, secondary] = self.dropped;
+        match via {
+            Via::Primary => primary,
+            Via::Secondary => secondary,
+        }
+    }
+
+    /// Adds to [`Inbox::dropped`].
+    pub fn add_dropped(&mut self, via: Via, datagrams: u64) {
+        let [primary, secondary] = &mut self.dropped;
+        let count = match via {
+            Via::Primary => primary,
+            Via::Secondary => secondary,
+        };
+        *count = count.saturating_add(datagrams);
     }
 
     /// The buffers that are still free, for a backend to receive into. [`Inbox::fill`] then takes them over in order.

@@ -7,6 +7,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
+use socket2::Socket;
+
 use super::{Here, bsd};
 use crate::echo::EchoSystem;
 use crate::echo::tunnel::{Tunnel, TunnelSystem, device, family};
@@ -14,13 +16,22 @@ use crate::error::OsError;
 use crate::process::confine::Privileges;
 use crate::process::lock_down::LockDown;
 use crate::process::rights::Rights;
+use crate::socket_option;
 use crate::udp::UdpSystem;
+
+/// sys/sys/socket.h; libc does not have it here.
+const SO_RERROR: libc::c_int = 0x4000;
 
 impl UdpSystem for Here {
     /// recvmmsg(2) and sendmmsg(2) since NetBSD 7.
     type Mover = crate::udp::Mmsg;
 
     const RECEIVE_BUFFER_LIMIT: &'static str = bsd::RECEIVE_BUFFER_LIMIT;
+
+    /// Receiving then fails with ENOBUFS (`soreceive`, sys/kern/uipc_socket.c; `sys_recvmmsg`, sys/kern/uipc_syscalls.c).
+    fn remember_drops(socket: &Socket) -> io::Result<()> {
+        socket_option::set(socket, libc::SOL_SOCKET, SO_RERROR, 1)
+    }
 
     fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
         bsd::set_receive_buffer(socket, bytes)

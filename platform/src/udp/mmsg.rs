@@ -99,6 +99,10 @@ impl Mover for Mmsg {
         };
         let moved = match Errno::result(outcome) {
             Ok(moved) => usize::try_from(moved).unwrap_or(0),
+            Err(Errno::ENOBUFS) => {
+                inbox.add_dropped(via, 1);
+                0
+            }
             Err(error) if is_transient(error) => 0,
             Err(error) => return Err(error.into()),
         };

@@ -4,11 +4,11 @@ use std::io;
 use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::Mover;
+use super::{Mover, Queues};
 use crate::error::OsError;
 use crate::process::rights::Rights;
 
@@ -37,6 +37,25 @@ pub trait UdpSystem: Rights + Sized {
     /// `setsockopt`.
     fn clear_dont_fragment(_: &Socket) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Has the socket remember that it dropped datagrams for want of room, to tell [`UdpSystem::overflowed`] or a call that
+    /// receives, which then fails with ENOBUFS. By default it does not.
+    ///
+    /// # Errors
+    /// `setsockopt`.
+    fn remember_drops(_: &Socket) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether `socket` has dropped datagrams since it last told. By default nobody knows.
+    fn overflowed(_: BorrowedFd<'_>) -> bool {
+        false
+    }
+
+    /// What waits in the queues of `socket` and how much was dropped there, where the system tells. By default it does not.
+    fn queues(_: BorrowedFd<'_>) -> Option<Queues> {
+        None
     }
 
     /// The first socket on `address`, which shares its port with nobody, so that a server that already runs is noticed.
@@ -177,6 +196,8 @@ pub(crate) fn socket<S: UdpSystem>(address: SocketAddrV4) -> Result<Socket, OsEr
         .map_err(|error| OsError::new("fcntl O_NONBLOCK", address, error))?;
     S::clear_dont_fragment(&socket)
         .map_err(|error| OsError::new("setsockopt DF", address, error))?;
+    S::remember_drops(&socket)
+        .map_err(|error| OsError::new("setsockopt SO_RERROR", address, error))?;
     Ok(socket)
 }
 

@@ -35,6 +35,10 @@ impl Mover for Plain {
             };
             match outcome {
                 Ok((from, length)) => inbox.fill(via, from, length),
+                Err(Errno::ENOBUFS) => {
+                    inbox.add_dropped(via, 1);
+                    break;
+                }
                 Err(error) if is_transient(error) => break,
                 // One beside datagrams comes again with the next call.
                 Err(_) if moved > 0 => break,

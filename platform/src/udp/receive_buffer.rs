@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn nearly_all_that_can_be_had_is_granted() {
+    fn nearly_all_is_granted() {
         for bytes in [MOST + 1, 1_500_000, 3_200_000, u32::MAX] {
             for before in [0, 40_000, MOST] {
                 let (granted, held) = granted(REFUSES, before, bytes);

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn one_without_room_does_not_stop_the_rest() {
+    fn one_without_room_stops_no_other() {
         for (full, send) in [Errno::EAGAIN, Errno::ENOBUFS]
             .into_iter()
             .flat_map(|full| LOOPS.map(|send| (full, send)))
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_would_block_is_tried_again() {
+    fn would_block_is_tried_again() {
         for send in LOOPS {
             let (offered, report) = outcome(send, [Ok(()), Err(Errno::EAGAIN)], 2);
             assert_eq!(offered, [0, 1, 1, 2, 3, 4]);

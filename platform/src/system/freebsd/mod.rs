@@ -2,11 +2,11 @@
 
 use std::io;
 use std::net::SocketAddrV4;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 
 use nix::unistd::Pid;
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 
 use super::{Here, bsd};
 use crate::echo::EchoSystem;
@@ -15,6 +15,7 @@ use crate::error::OsError;
 use crate::process::confine::Privileges;
 use crate::process::lock_down::LockDown;
 use crate::process::rights::Rights;
+use crate::socket_option;
 use crate::udp::UdpSystem;
 
 mod privileges;
@@ -37,6 +38,17 @@ impl UdpSystem for Here {
 
     fn clear_dont_fragment(socket: &Socket) -> io::Result<()> {
         reuseport::clear_dont_fragment(socket)
+    }
+
+    /// SO_RERROR since FreeBSD 14.
+    fn remember_drops(socket: &Socket) -> io::Result<()> {
+        socket_option::set(socket, libc::SOL_SOCKET, libc::SO_RERROR, 1)
+    }
+
+    /// Here receiving does not tell (`soreceive_dgram`, sys/kern/uipc_socket.c), and the socket is readable until SO_ERROR has.
+    fn overflowed(socket: BorrowedFd<'_>) -> bool {
+        let error = SockRef::from(&socket).take_error().ok().flatten();
+        error.is_some_and(|error| error.raw_os_error() == Some(libc::ENOBUFS))
     }
 
     fn open_first(address: SocketAddrV4) -> Result<Socket, OsError> {

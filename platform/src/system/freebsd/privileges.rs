@@ -10,9 +10,13 @@ use nix::errno::Errno;
 use crate::error::OsError;
 
 /// What a worker does with the descriptors it works on (rights(4)): a send to an address is CAP_SEND and CAP_CONNECT
-/// (`kern_sendit`, sys/kern/uipc_syscalls.c), kqueue wants CAP_EVENT.
-const RIGHTS: u64 =
-    libc::CAP_RECV | libc::CAP_SEND | libc::CAP_CONNECT | libc::CAP_FCNTL | libc::CAP_GETSOCKNAME;
+/// (`kern_sendit`, sys/kern/uipc_syscalls.c), kqueue wants CAP_EVENT, and what a socket has dropped is an option of it.
+const RIGHTS: u64 = libc::CAP_RECV
+    | libc::CAP_SEND
+    | libc::CAP_CONNECT
+    | libc::CAP_FCNTL
+    | libc::CAP_GETSOCKNAME
+    | libc::CAP_GETSOCKOPT;
 
 /// What a worker does with the standard three: one of them may be its log.
 const STANDARD: u64 = libc::CAP_READ | libc::CAP_WRITE | libc::CAP_FSTAT;

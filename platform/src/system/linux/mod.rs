@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddrV4;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::Command;
 
@@ -16,10 +16,11 @@ use crate::error::OsError;
 use crate::process::confine::Privileges;
 use crate::process::lock_down::{Alarm, LockDown, set_limits};
 use crate::process::rights::{Access, Rights};
-use crate::udp::UdpSystem;
+use crate::udp::{Queues, UdpSystem};
 
 mod landlock;
 mod privileges;
+mod queues;
 mod raw;
 mod receive_buffer;
 mod reuseport;
@@ -40,6 +41,10 @@ impl UdpSystem for Here {
 
     fn clear_dont_fragment(socket: &Socket) -> io::Result<()> {
         reuseport::clear_dont_fragment(socket)
+    }
+
+    fn queues(socket: BorrowedFd<'_>) -> Option<Queues> {
+        queues::queues(socket)
     }
 
     fn open_beside(first: &OwnedFd, address: SocketAddrV4) -> Result<OwnedFd, OsError> {

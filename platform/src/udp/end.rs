@@ -1,0 +1,103 @@
+//! One socket of a pair at work.
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, OwnedFd};
+
+use async_io::Async;
+
+use super::open::local_address;
+use super::{Mover, Queues, UdpSystem};
+use crate::contract::{BATCH, Inbox, Via};
+use crate::error::OsError;
+
+/// Batches that are not full after which the queues are looked at all the same.
+const LOOK_AFTER: u8 = 64;
+
+pub(super) struct End {
+    pub(super) socket: Async<OwnedFd>,
+    /// Cleared when the socket was read empty, set when poll(2) or the reactor says otherwise: saves the call that would
+    /// block.
+    pub(super) readable: bool,
+    /// The kernel's count of drops when it was last looked at.
+    dropped: u32,
+    /// Datagrams dropped that no inbox was told of yet.
+    untold: u64,
+    /// Batches since the queues were looked at.
+    unseen: u8,
+}
+
+impl End {
+    pub(super) fn new<S: UdpSystem>(socket: OwnedFd) -> Result<Self, OsError> {
+        let object = name(&socket);
+        S::limit(&socket)?;
+        let socket = Async::new_nonblocking(socket)
+            .map_err(|error| OsError::new("register", object, error))?;
+        // The socket may have served another worker before.
+        let dropped = S::queues(socket.as_fd()).map_or(0, |queues| queues.dropped);
+        Ok(Self {
+            socket,
+            readable: true,
+            dropped,
+            untold: 0,
+            unseen: 0,
+        })
+    }
+
+    /// Adds what has arrived to `inbox`, and what is known to have been dropped.
+    pub(super) fn receive<S: UdpSystem>(
+        &mut self,
+        mover: &mut impl Mover,
+        via: Via,
+        inbox: &mut Inbox,
+    ) -> io::Result<()> {
+        let room = BATCH.saturating_sub(inbox.len());
+        if self.readable && room > 0 {
+            let socket = self.socket.as_fd();
+            let moved = mover
+                .receive(socket, via, inbox)
+                .map_err(|error| OsError::new("receive", name(&socket), error))?;
+            self.readable = moved == room;
+            self.unseen = self.unseen.saturating_add(1);
+            // A full socket fills batches, so that the call is spared for most others. Where a drop alone made the socket
+            // readable, it stays so until it has told.
+            if (self.readable || moved == 0 || self.unseen >= LOOK_AFTER)
+                && let Some(queues) = self.look::<S>()
+            {
+                inbox.set_backlogged(queues.backlogged());
+            }
+        }
+        self.tell_dropped(via, inbox);
+        Ok(())
+    }
+
+    /// Adds what is known to have been dropped to `inbox`.
+    pub(super) fn tell_dropped(&mut self, via: Via, inbox: &mut Inbox) {
+        inbox.add_dropped(via, mem::take(&mut self.untold));
+    }
+
+    /// Looks for drops unless that was done since the last batch; whether there is something to tell.
+    pub(super) fn look_if_unseen<S: UdpSystem>(&mut self) -> bool {
+        if self.unseen > 0 {
+            self.look::<S>();
+        }
+        self.untold > 0
+    }
+
+    /// Looks at the queues, and for drops.
+    pub(super) fn look<S: UdpSystem>(&mut self) -> Option<Queues> {
+        self.unseen = 0;
+        self.untold = self
+            .untold
+            .saturating_add(S::overflowed(self.socket.as_fd()).into());
+        let queues = S::queues(self.socket.as_fd())?;
+        let news = queues.dropped.wrapping_sub(self.dropped);
+        self.untold = self.untold.saturating_add(news.into());
+        self.dropped = queues.dropped;
+        Some(queues)
+    }
+}
+
+pub(super) fn name(socket: &impl AsFd) -> String {
+    local_address(socket).map_or_else(String::new, |address| address.to_string())
+}
