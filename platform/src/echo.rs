@@ -18,6 +18,7 @@ pub mod tunnel;
 
 use crate::contract::{Icmp6, Progress, RawIcmp6};
 use crate::error::OsError;
+use crate::host::Attached;
 use crate::process::rights::Rights;
 use tunnel::{Tunnel, TunnelSystem};
 
@@ -57,6 +58,12 @@ pub trait EchoSystem: TunnelSystem + Rights {
         duplicate(raw)
     }
 
+    /// Whether `raw` may send to a neighbour now, who may be absent, without risk that what waits for such fills the socket and
+    /// nothing leaves for anybody. By default it may, which wants a kernel that itself bounds what waits.
+    fn admits_neighbours(_: &Self::RawSocket) -> bool {
+        true
+    }
+
     /// Whether this process may still open a way out to native IPv6.
     ///
     /// # Errors
@@ -67,7 +74,10 @@ pub trait EchoSystem: TunnelSystem + Rights {
 }
 
 /// Sends ICMPv6 in whichever way its descriptor was opened. Use it as [`crate::Raw`].
-pub struct Raw<S: EchoSystem>(Opened<S>);
+pub struct Raw<S: EchoSystem> {
+    opened: Opened<S>,
+    attached: Attached,
+}
 
 enum Opened<S: EchoSystem> {
     Socket(S::RawSocket),
@@ -115,24 +125,32 @@ impl<S: EchoSystem> Raw<S> {
         }
     }
 
-    /// Takes a descriptor from [`Raw::open`] or [`Raw::share`], and the rights of it that it does not use.
+    /// Takes a descriptor from [`Raw::open`] or [`Raw::share`], and the rights of it that it does not use. What goes to an
+    /// `attached` network is held to a share of a socket's send buffer ([`EchoSystem::admits_neighbours`]).
     ///
     /// # Errors
     /// `fstat`, and as of [`Rights::limit`].
-    pub fn new(raw: OwnedFd) -> Result<Self, OsError> {
+    pub fn new(raw: OwnedFd, attached: Attached) -> Result<Self, OsError> {
         let device = is_device(&raw)?;
         S::limit(&raw)?;
-        Ok(Self(match device {
+        let opened = match device {
             true => Opened::Tunnel(Tunnel::from(raw)),
             false => Opened::Socket(raw.into()),
-        }))
+        };
+        Ok(Self { opened, attached })
     }
 }
 
 impl<S: EchoSystem> RawIcmp6 for Raw<S> {
     fn send(&mut self, message: &Icmp6<'_>) -> io::Result<Progress> {
-        match &mut self.0 {
-            Opened::Socket(socket) => socket.send(message),
+        match &mut self.opened {
+            Opened::Socket(socket) => {
+                if self.attached.contains(message.destination) && !S::admits_neighbours(socket) {
+                    return Ok(Progress::WouldBlock);
+                }
+                socket.send(message)
+            }
+            // What it forwards, the kernel charges to no socket.
             Opened::Tunnel(tunnel) => tunnel.send(message),
         }
     }

@@ -8,6 +8,10 @@ use nix::sys::socket::SockaddrStorage;
 
 use crate::error::OsError;
 
+mod attached;
+
+pub use attached::Attached;
+
 /// Addresses that belong to this host and its networks, sorted, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostAddresses {
@@ -16,6 +20,8 @@ pub struct HostAddresses {
     pub own: Vec<IpAddr>,
     /// The directed broadcasts of the attached IPv4 networks.
     pub broadcasts: Vec<Ipv4Addr>,
+    /// The networks whose hosts are neighbours.
+    pub attached: Attached,
 }
 
 /// Asks the system for the addresses of all interfaces, as they are now.
@@ -25,6 +31,7 @@ pub struct HostAddresses {
 pub fn host_addresses() -> Result<HostAddresses, OsError> {
     let mut addresses = HostAddresses::default();
     for interface in getifaddrs().map_err(|error| OsError::new("getifaddrs", "", error))? {
+        addresses.attached.add(&interface);
         if let Some(own) = ipv6(interface.address) {
             addresses.own.push(own.into());
             if cfg!(target_os = "linux") {

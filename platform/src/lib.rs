@@ -7,7 +7,7 @@
 //! | [`echo`] | the ways out to native IPv6: a raw socket, a tunnel device |
 //! | [`process`] | the life of a process: what it inherits, how it detaches, what it gives up, and the proof |
 //! | `system` | what each operating system does in its own way |
-//! | [`host`] | this host's addresses |
+//! | [`host`] | this host's addresses and the networks that it is attached to |
 //! | [`error`] | errors that name call and object |
 //! | `socket_option` | socket options that no crate knows |
 //! | [`fake`] | both contracts in memory, for tests: records, loses, delays, answers would-block |
@@ -55,7 +55,7 @@ pub use contract::{
 };
 pub use echo::EchoPath;
 pub use error::OsError;
-pub use host::{HostAddresses, host_addresses};
+pub use host::{Attached, HostAddresses, host_addresses};
 pub use process::confine::{Confined, Identity, change_user};
 pub use process::detach::Starting;
 pub use process::inherit::{Inherited, keep, take_inherited};

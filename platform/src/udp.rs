@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::contract::{Inbox, Outbox, Outgoing, Progress, SendReport, UdpPair, Via};
 use crate::error::OsError;
+use crate::host::Attached;
 
 mod end;
 #[cfg(any(target_os = "linux", target_os = "netbsd", target_os = "openbsd"))]
@@ -60,22 +61,24 @@ pub struct SocketPair<S: UdpSystem, M = <S as UdpSystem>::Mover> {
     // Takes turns, so that a flood at one address cannot starve the other.
     first: Via,
     mover: M,
+    attached: Attached,
     system: PhantomData<S>,
 }
 
 impl<S: UdpSystem, M: Mover> SocketPair<S, M> {
     /// Puts the sockets to work. Registers them with the reactor of async-io, whose first use in a process starts its
-    /// thread: call this only after confinement, which wants no threads. Drops
-    /// are counted from now on.
+    /// thread: call this only after confinement, which wants no threads. Where [`UdpSystem::queues`] tells, what goes to an
+    /// `attached` network is held to a share of a socket's send buffer, and drops from now on are counted.
     ///
     /// # Errors
     /// Of the reactor.
-    pub fn new(sockets: PairSockets) -> Result<Self, OsError> {
+    pub fn new(sockets: PairSockets, attached: Attached) -> Result<Self, OsError> {
         Ok(Self {
             primary: End::new::<S>(sockets.primary)?,
             secondary: sockets.secondary.map(End::new::<S>).transpose()?,
             first: Via::Primary,
             mover: M::default(),
+            attached,
             system: PhantomData,
         })
     }
@@ -153,8 +156,18 @@ impl<S: UdpSystem, M: Mover> UdpPair for SocketPair<S, M> {
                 });
                 continue;
             };
-            self.mover
-                .send(end.socket.as_fd(), here, S::SEND_RETRIES, &mut report);
+            let neighbour = |datagram: &Outgoing<'_>| self.attached.contains(*datagram.to.ip());
+            let held =
+                here.clone().any(|datagram| neighbour(&datagram)) && !end.admits_neighbours::<S>();
+            let (socket, report) = (end.socket.as_fd(), &mut report);
+            if held {
+                let leaving = here.clone().filter(|datagram| !neighbour(datagram));
+                self.mover.send(socket, leaving, S::SEND_RETRIES, report);
+                let left = here.filter(neighbour);
+                left.for_each(|datagram| report.no_room(datagram.to));
+            } else {
+                self.mover.send(socket, here, S::SEND_RETRIES, report);
+            }
         }
         report
     }

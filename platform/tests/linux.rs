@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
-    BATCH, EchoPath, Endpoint, FastMover, Here, Icmp6, Inbox, Outbox, Progress, Raw, RawIcmp6,
-    UdpPair, Via, udp::Plain,
+    Attached, BATCH, EchoPath, Endpoint, FastMover, Here, Icmp6, Inbox, Outbox, Progress, Raw,
+    RawIcmp6, UdpPair, Via, udp::Plain,
 };
 use network::{in_own_network, receive, run, watch_ipv6};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -82,7 +82,7 @@ fn sockets_share_the_load_and_nobody_else_gets_the_port() {
     }
     let mut total = 0;
     for sockets in sockets {
-        let mut pair = SocketPair::<Here, FastMover>::new(sockets).unwrap();
+        let mut pair = SocketPair::<Here, FastMover>::new(sockets, Attached::default()).unwrap();
         let mut inbox = Inbox::new();
         let mut here = 0;
         while let Progress::Moved(moved) = pair.receive(&mut inbox).unwrap() {
@@ -122,7 +122,7 @@ fn the_dont_fragment_bit_is_not_set() {
     let sockets = Endpoint::open_pairs(LOOPBACK, None, 0, ONE)
         .unwrap()
         .remove(0);
-    let mut pair = SocketPair::<Here, FastMover>::new(sockets).unwrap();
+    let mut pair = SocketPair::<Here, FastMover>::new(sockets, Attached::default()).unwrap();
     assert_eq!(
         pair.send(&outbox(1, address(&peer), b"fragment me")).sent,
         1
@@ -150,7 +150,7 @@ fn a_full_socket_is_would_block<M: Mover>(test: &str) {
     SockRef::from(&sockets.primary)
         .set_send_buffer_size(1)
         .unwrap();
-    let mut pair = SocketPair::<Here, M>::new(sockets).unwrap();
+    let mut pair = SocketPair::<Here, M>::new(sockets, Attached::default()).unwrap();
     let nobody = "192.0.2.2:9".parse().unwrap();
     let report = pair.send(&outbox(BATCH, nobody, &[0; 200]));
     assert!(report.sent > 0, "{report:?}");
@@ -191,7 +191,7 @@ fn an_echo_request_leaves_with_the_clients_source() {
         hop_limit: 63,
         message: &message,
     };
-    let mut raw = Raw::new(Raw::open(EchoPath::Native).unwrap()).unwrap();
+    let mut raw = Raw::new(Raw::open(EchoPath::Native).unwrap(), Attached::default()).unwrap();
     assert_eq!(raw.send(&echo).unwrap(), Progress::Moved(1));
 
     let packet = loop {

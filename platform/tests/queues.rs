@@ -1,4 +1,4 @@
-//! What waits in the kernel on Linux, and what is dropped there.
+//! What waits in the kernel, in and out, on Linux: what is dropped there is told, and absent neighbours take nobody's room.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
@@ -8,16 +8,159 @@
     reason = "tests report by panicking"
 )]
 
+mod common;
+#[path = "common/network.rs"]
+mod network;
+
 use std::future::poll_fn;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, UdpSocket};
 use std::num::NonZeroUsize;
 
 use async_io::block_on;
 use miredo_platform::udp::{Mover, Plain, SocketPair};
-use miredo_platform::{Endpoint, FastMover, Here, Inbox, Progress, UdpPair, Via};
+use miredo_platform::{
+    Attached, BATCH, EchoPath, Endpoint, FastMover, Here, Icmp6, Inbox, Outbox, Progress, Raw,
+    RawIcmp6, UdpPair, Via, host_addresses,
+};
+use network::{in_own_network, receive, run, watch_ipv6};
 use socket2::SockRef;
 
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
+
+/// More than a send buffer holds, and than the table of neighbours: gc_thresh3 of arp(7), 1,024.
+const ABSENT: u16 = 4096;
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+const BEYOND: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 7), 9);
+const BEYOND_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 7, 0, 0, 0, 0, 7);
+
+/// A network where nobody is but a router.
+///
+/// ```text
+///     v0 198.18.0.1/16, 2001:db8::1/64 ---- v1 (up, no address; stands in for the router .0.2, ::2)
+/// ```
+fn lonely_network() {
+    run("ip link add v0 type veth peer name v1 address 02:00:00:00:00:02");
+    run("ip address add 198.18.0.1/16 dev v0");
+    run("ip address add 2001:db8::1/64 dev v0 nodad");
+    run("ip link set v0 up");
+    run("ip link set v1 up");
+    run("ip neighbour add 198.18.0.2 lladdr 02:00:00:00:00:02 dev v0");
+    run("ip -6 neighbour add 2001:db8::2 lladdr 02:00:00:00:00:02 dev v0");
+    run("ip route add default via 198.18.0.2");
+    run("ip -6 route add default via 2001:db8::2");
+}
+
+fn absent(number: u16) -> SocketAddrV4 {
+    let [high, low] = (number + 256).to_be_bytes();
+    SocketAddrV4::new(Ipv4Addr::new(198, 18, high, low), 9)
+}
+
+fn outbox(to: impl IntoIterator<Item = SocketAddrV4>) -> Outbox {
+    let mut outbox = Outbox::new();
+    for to in to {
+        outbox.free().unwrap()[..40].copy_from_slice(&[0; 40]);
+        outbox.push(Via::Primary, to, 40);
+    }
+    outbox
+}
+
+fn pair<M: Mover>(attached: Attached) -> SocketPair<Here, M> {
+    let sockets = Endpoint::open_pairs(SERVER, None, 0, ONE).unwrap();
+    SocketPair::new(sockets.into_iter().next().unwrap(), attached).unwrap()
+}
+
+/// One datagram to each absent neighbour; how many left.
+fn burst<M: Mover>(pair: &mut SocketPair<Here, M>) -> usize {
+    let batches = (0..ABSENT).step_by(BATCH);
+    let sent = batches.map(|first| {
+        let report = pair.send(&outbox((first..).take(BATCH).map(absent)));
+        assert_eq!(report.sent + report.would_block, BATCH, "{report:?}");
+        report.sent
+    });
+    sent.sum()
+}
+
+fn mutes_nobody<M: Mover>(test: &str) {
+    if !in_own_network(test) {
+        return;
+    }
+    lonely_network();
+    // The burst is such that whoever does not know the network is mute after it.
+    let mut ignorant = pair::<M>(Attached::default());
+    burst(&mut ignorant);
+    assert_eq!(ignorant.send(&outbox([BEYOND])).would_block, 1);
+
+    let mut pair = pair::<M>(host_addresses().unwrap().attached);
+    let sent = burst(&mut pair);
+    assert!(
+        (1..512).contains(&sent),
+        "{sent} left for absent neighbours"
+    );
+    // Beside those who are absent, and alone.
+    let report = pair.send(&outbox([absent(1), BEYOND, absent(2), BEYOND]));
+    assert_eq!((report.sent, report.would_block), (2, 2), "{report:?}");
+    assert_eq!(report.full, Some(absent(2)));
+    for _ in 0..10 {
+        let report = pair.send(&outbox([BEYOND; BATCH]));
+        assert_eq!(report.sent, BATCH, "{report:?}");
+    }
+    // The host's table of neighbours has room for one more.
+    let other = UdpSocket::bind((SERVER, 0)).unwrap();
+    other.send_to(b"new", absent(ABSENT + 1)).unwrap();
+}
+
+#[test]
+fn absent_mute_nobody_fast() {
+    mutes_nobody::<FastMover>("absent_mute_nobody_fast");
+}
+
+#[test]
+fn absent_mute_nobody_plain() {
+    mutes_nobody::<Plain>("absent_mute_nobody_plain");
+}
+
+/// RFC 4380 section 5.2.9.
+#[test]
+fn absent_stop_no_echo() {
+    if !in_own_network("absent_stop_no_echo") {
+        return;
+    }
+    lonely_network();
+    let echo = |destination| Icmp6 {
+        source: "2001:0:c000:201:8000:63bf:3fff:fdd2".parse().unwrap(),
+        destination,
+        hop_limit: 63,
+        message: &[128, 0, 0xbe, 0xef, 1, 2, 3, 4, b'p', b'i', b'n', b'g'],
+    };
+    let burst = |raw: &mut Raw| {
+        let left = (0..ABSENT).filter(|number| {
+            let absent = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 1, *number);
+            raw.send(&echo(absent)).unwrap() != Progress::WouldBlock
+        });
+        left.count()
+    };
+    let open = |attached| Raw::new(Raw::open(EchoPath::Native).unwrap(), attached).unwrap();
+    let mut ignorant = open(Attached::default());
+    burst(&mut ignorant);
+    assert_eq!(
+        ignorant.send(&echo(BEYOND_IPV6)).unwrap(),
+        Progress::WouldBlock
+    );
+
+    let mut raw = open(host_addresses().unwrap().attached);
+    let sent = burst(&mut raw);
+    assert!(
+        (1..512).contains(&sent),
+        "{sent} left for absent neighbours"
+    );
+    let watch = watch_ipv6("v1");
+    for _ in 0..1000 {
+        assert_eq!(raw.send(&echo(BEYOND_IPV6)).unwrap(), Progress::Moved(1));
+        // Neighbours are asked for meanwhile.
+        while receive(&watch)[24..40] != BEYOND_IPV6.octets() {}
+    }
+}
 
 /// What is received, and what is said beside it, until there were so many datagrams, here or dropped.
 struct Heard {
@@ -58,7 +201,7 @@ fn drops_are_told<M: Mover>(buffer: usize, filled: bool) {
     };
     // What was dropped before is not told again, since it was told by whoever had the sockets then.
     flood(1000);
-    let mut pair = SocketPair::<Here, M>::new(sockets).unwrap();
+    let mut pair = SocketPair::<Here, M>::new(sockets, Attached::default()).unwrap();
     let mut inbox = Inbox::new();
     while pair.receive(&mut inbox).unwrap() != Progress::WouldBlock {
         assert_eq!(inbox.dropped(Via::Primary), 0);

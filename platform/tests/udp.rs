@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
-    BATCH, DATAGRAM_MAX, Endpoint, Here, Inbox, Outbox, PairSockets, Progress, UdpPair, Via,
+    Attached, BATCH, DATAGRAM_MAX, Endpoint, Here, Inbox, Outbox, PairSockets, Progress, UdpPair,
+    Via,
 };
 use nix::poll::{PollFd, PollFlags, poll};
 use socket2::SockRef;
@@ -45,7 +46,7 @@ impl<M: Mover> Subject<M> {
         let primary = address(&sockets.primary);
         let secondary = address(sockets.secondary.as_ref().unwrap());
         Self {
-            pair: SocketPair::new(sockets).unwrap(),
+            pair: SocketPair::new(sockets, Attached::default()).unwrap(),
             primary,
             secondary,
             inbox: Inbox::new(),
@@ -250,7 +251,7 @@ fn one_address_mode_has_no_secondary<M: Mover>() {
         .unwrap()
         .remove(0);
     assert!(sockets.secondary.is_none());
-    let mut pair = SocketPair::<Here, M>::new(sockets).unwrap();
+    let mut pair = SocketPair::<Here, M>::new(sockets, Attached::default()).unwrap();
     let (client, to) = client();
     let mut outbox = Outbox::new();
     put(&mut outbox, Via::Secondary, to, b"no");

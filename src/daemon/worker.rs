@@ -209,8 +209,9 @@ impl Confined {
         let mut threads = Vec::with_capacity(pairs.len());
         let mut ledgers = Vec::with_capacity(pairs.len());
         for (number, pair) in (1_usize..).zip(pairs) {
-            let udp = Udp::new(pair)?;
-            let raw = raw.next().map(Raw::new).transpose()?;
+            let udp = Udp::new(pair, host.attached.clone())?;
+            let raw = raw.next().map(|raw| Raw::new(raw, host.attached.clone()));
+            let raw = raw.transpose()?;
             let server = Server::new(settings(&order.plan, &host));
             let (stop, ledger) = (stop.clone(), Ledger::default());
             ledgers.push(ledger.clone());

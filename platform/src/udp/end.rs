@@ -76,6 +76,11 @@ impl End {
         inbox.add_dropped(via, mem::take(&mut self.untold));
     }
 
+    /// Whether something may be sent to a neighbour.
+    pub(super) fn admits_neighbours<S: UdpSystem>(&self) -> bool {
+        S::queues(self.socket.as_fd()).is_none_or(|queues| queues.admit_neighbours())
+    }
+
     /// Looks for drops unless that was done since the last batch; whether there is something to tell.
     pub(super) fn look_if_unseen<S: UdpSystem>(&mut self) -> bool {
         if self.unseen > 0 {

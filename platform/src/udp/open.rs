@@ -53,7 +53,11 @@ pub trait UdpSystem: Rights + Sized {
         false
     }
 
-    /// What waits in the queues of `socket` and how much was dropped there, where the system tells. By default it does not.
+    /// What waits in the queues of `socket` and how much was dropped there, where the system tells. By default it does not, and
+    /// nothing is held back from neighbours. It need not be where what waits for an absent one is bounded and not charged to the
+    /// socket: `sosend` and `sosend_dgram` hand all of a datagram to the protocol (sys/kern/uipc_socket.c), FreeBSD keeps
+    /// net.link.ether.inet.maxhold packets for each address, OpenBSD ten and 100 in all (`arpresolve`, sys/netinet/if_ether.c of
+    /// both).
     fn queues(_: BorrowedFd<'_>) -> Option<Queues> {
         None
     }

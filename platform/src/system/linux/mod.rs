@@ -60,6 +60,10 @@ impl EchoSystem for Here {
     fn open_raw() -> Result<OwnedFd, OsError> {
         raw::open_raw()
     }
+
+    fn admits_neighbours(raw: &Self::RawSocket) -> bool {
+        queues::queues(raw).is_none_or(|queues| queues.admit_neighbours())
+    }
 }
 
 impl TunnelSystem for Here {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddrV6;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
@@ -48,6 +48,12 @@ pub struct RawSocket(Socket);
 impl From<OwnedFd> for RawSocket {
     fn from(socket: OwnedFd) -> Self {
         Self(socket.into())
+    }
+}
+
+impl AsFd for RawSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
