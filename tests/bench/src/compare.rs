@@ -158,6 +158,12 @@ fn measure(cell: &Cell, subject: &Subject) -> Result<Vec<(&'static str, f64)>, F
         target: subject.target,
         ..cell.load.clone()
     };
+    if let Some(rate) = cell.absent {
+        let outcome = crate::absent::during(load.target, rate, || load.run())?;
+        let mut metrics = outcome.metrics();
+        metrics.push(("answered %", 100.0 * outcome.answered_part()));
+        return Ok(metrics);
+    }
     let Some(flood) = cell.flood else {
         let before = subject.usage();
         let outcome = load.run()?;

@@ -29,7 +29,8 @@ use std::process::ExitCode;
 cfg_if::cfg_if! {
     // Network namespaces, processors of one's own, and /proc have no match elsewhere.
     if #[cfg(target_os = "linux")] {
-        mod cli;
+        mod absent;
+mod cli;
         mod client;
         mod compare;
         mod flood;

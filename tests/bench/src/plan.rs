@@ -31,6 +31,8 @@ pub(crate) struct Cell {
     pub(crate) name: String,
     pub(crate) load: Load,
     pub(crate) flood: Option<Flood>,
+    /// Bubbles a second to absent neighbours of the server meanwhile.
+    pub(crate) absent: Option<u32>,
     pub(crate) subjects: Vec<String>,
     /// The metrics that are worth a line.
     pub(crate) shown: &'static [&'static str],
@@ -80,6 +82,7 @@ impl Means {
         let many = self.names(&["floor-n"], &["-n"]);
         let paced = self.names(&["floor"], &["", "-default"]);
         let flooded = self.names(&[], &["-default"]);
+        let alone = self.names(&[], &[""]);
         let plain = self.names(&["floor-plain", "floor"], &[""]);
         let closed = Pace::Window(8);
         let rate = &["answers/s", "cpu us/packet"];
@@ -89,12 +92,17 @@ impl Means {
             name: name.to_owned(),
             load: self.load(kind, pace),
             flood,
+            absent: None,
             subjects: subjects.to_vec(),
             shown,
         };
         let flood = |name: &str, kind, from| {
             let (load, flood) = (Pace::Rate(1000), Some(self.flood(kind, from)));
             cell(name, Kind::Solicitation, load, flood, &flooded, loss)
+        };
+        let absent = |name: &str, kind| Cell {
+            absent: Some(5000),
+            ..cell(name, kind, Pace::Rate(1000), None, &alone, &["answered %"])
         };
         use Kind::{Bubble, Echo, Junk, Mix, Solicitation};
         vec![
@@ -153,6 +161,18 @@ impl Means {
                 "1,000/s under a flood of solicitations from a /8",
                 Solicitation,
                 FLOOD_8,
+            ),
+            absent(
+                "1,000 solicitations/s beside 5,000 bubbles/s to absent neighbours",
+                Solicitation,
+            ),
+            absent(
+                "1,000 bubbles/s beside 5,000 bubbles/s to absent neighbours",
+                Bubble,
+            ),
+            absent(
+                "1,000 echoes/s beside 5,000 bubbles/s to absent neighbours",
+                Echo,
             ),
         ]
     }
