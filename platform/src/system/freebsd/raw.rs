@@ -16,7 +16,7 @@ use crate::socket_option;
 /// take any source from a control message. bind(2) to one fails all the same: `rip6_bind` does not look at the option. Root of a jail
 /// may set it only if the jail has a network stack of its own (`prison_priv_check`, sys/kern/kern_jail.c).
 pub(super) fn open_raw() -> Result<OwnedFd, OsError> {
-    let socket = icmp6::socket()?;
+    let socket = icmp6_socket::socket()?;
     socket_option::set(&socket, libc::IPPROTO_IPV6, libc::IPV6_BINDANY, 1).map_err(|error| {
         OsError::new("setsockopt IPV6_BINDANY", "raw IPv6", error)
             .remedy("start as root, and in no jail but one with vnet: see jail(8)")

@@ -15,7 +15,7 @@ use crate::socket_option;
 /// Opens what [`RawSocket`] sends through. Every option is set here: under pledge(2) "stdio inet" setting ICMP6_FILTER ends
 /// the process (sys/kern/kern_pledge.c, `pledge_sockopt`). SO_BINDANY (getsockopt(2)) needs root.
 pub(super) fn open_raw() -> Result<OwnedFd, OsError> {
-    let socket = icmp6::socket()?;
+    let socket = icmp6_socket::socket()?;
     socket_option::set(&socket, libc::SOL_SOCKET, libc::SO_BINDANY, 1)
         .map_err(|error| OsError::new("setsockopt SO_BINDANY", "raw IPv6", error))?;
     Ok(socket.into())
