@@ -29,6 +29,7 @@
 //!   and whether the host forwards IPv6;
 //! - [`process::confine::Privileges`]: what privilege it knows beside ids, given up for good and read back;
 //! - [`process::lock_down::LockDown`]: what it can forbid a process whose threads all run;
+//! - [`process::open_descriptors::Descriptors`]: which descriptors are open, if it tells;
 //! - [`process::rights::Rights`]: rights of a descriptor, if it has them;
 //!
 //! and its row in `process::ids`.
@@ -58,11 +59,13 @@ pub use error::OsError;
 pub use host::{Attached, HostAddresses, host_addresses};
 pub use process::confine::{Confined, Identity, change_user};
 pub use process::detach::Starting;
-pub use process::inherit::{Inherited, keep, take_inherited};
+pub use process::inherit::{Inherited, keep};
 pub use process::lock_down::Alarm;
 pub use process::rights::Access;
 pub use process::{EMPTY_DIR, RootDirectory, allow_files, default_root, syslog};
-pub use system::{Here, confine, confine_unprivileged, detach, limit, lock_down, restrict_monitor};
+pub use system::{
+    Here, confine, confine_unprivileged, detach, limit, lock_down, restrict_monitor, take_inherited,
+};
 pub use udp::{PairSockets, UdpSystem};
 
 /// The sockets of one address on this system.

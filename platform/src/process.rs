@@ -5,6 +5,7 @@ pub mod detach;
 mod ids;
 pub mod inherit;
 pub mod lock_down;
+pub mod open_descriptors;
 mod open_files;
 pub mod rights;
 mod root_directory;

@@ -1,13 +1,14 @@
 //! What each operating system does in its own way: the file that joins it to the other wings. One is chosen when this is
 //! compiled, and is [`Here`].
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use crate::error::OsError;
 use crate::process::RootDirectory;
 use crate::process::confine::{self, Confined, Identity, Privileges};
 use crate::process::detach::{self, Starting};
+use crate::process::inherit;
 use crate::process::lock_down::{self, Alarm};
 use crate::process::rights::{Access, Rights};
 
@@ -66,6 +67,14 @@ pub fn lock_down(confined: &Confined, alarm: Alarm) -> Result<Vec<OsError>, OsEr
 /// See there.
 pub fn detach() -> Result<Starting, OsError> {
     detach::detach::<Here>()
+}
+
+/// [`inherit::take_inherited`] on this system.
+///
+/// # Errors
+/// See there.
+pub fn take_inherited() -> Result<Vec<OwnedFd>, OsError> {
+    inherit::take_inherited::<Here>()
 }
 
 /// Takes from `descriptor` what a worker does not use it for, on FreeBSD (cap_rights_limit(2)); nothing elsewhere. What moves

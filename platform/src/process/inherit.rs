@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
+use super::open_descriptors::{Descriptors, flags};
 use crate::error::OsError;
 
 /// The first number that is not one of the standard three.
@@ -56,17 +57,13 @@ pub fn keep(descriptor: &impl AsFd) -> Result<OwnedFd, OsError> {
     Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
 }
 
-/// Descriptors below this number are looked for: a shell or a boot script hands on low ones, and to ask for all that
-/// a system allows would take minutes where that is a thousand million.
-const NUMBERS: RawFd = 1 << 16;
-
 /// Takes over whatever the process was started with beside the standard three, to be dropped. A worker must not
 /// inherit it: a directory of the caller's leads out of a chroot. Nor must a daemon hold it, as somebody may wait for
-/// its end, or for a lock on it.
+/// its end, or for a lock on it. They stay open until dropped: the configuration may be among them.
 ///
 /// # Errors
 /// After [`keep`] or [`Inherited::claim`], which leave descriptors of this process that look the same.
-pub fn take_inherited() -> Result<Vec<OwnedFd>, OsError> {
+pub fn take_inherited<S: Descriptors>() -> Result<Vec<OwnedFd>, OsError> {
     if USE.load(Ordering::Relaxed) != UNDECIDED {
         return Err(OsError::refused(
             "take over",
@@ -75,7 +72,8 @@ pub fn take_inherited() -> Result<Vec<OwnedFd>, OsError> {
         ));
     }
     let mut inherited = Inherited { taken: Vec::new() };
-    (FIRST..NUMBERS)
+    let open = S::open_descriptors().into_iter();
+    open.filter(|number| *number >= FIRST)
         .filter(|number| flags(*number).is_ok_and(|flags| !flags.contains(FdFlag::FD_CLOEXEC)))
         .map(|number| inherited.take(number))
         .collect()
@@ -129,11 +127,4 @@ impl Inherited {
             .map_err(|error| OsError::new("fcntl F_SETFD", number, error))?;
         Ok(taken)
     }
-}
-
-/// The flags of the descriptor of this number, if it is open.
-fn flags(number: RawFd) -> Result<FdFlag, Errno> {
-    // SAFETY: F_GETFD changes nothing and may be asked about any number.
-    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
-    Errno::result(flags).map(FdFlag::from_bits_retain)
 }

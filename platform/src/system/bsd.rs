@@ -20,7 +20,11 @@ const FORWARDING_MIB: [libc::c_int; 4] = [libc::CTL_NET, libc::PF_INET6, libc::I
 
 /// Whether the host forwards IPv6. OpenBSD has a value 2 too, for what IPsec protects alone.
 pub(super) fn forwards() -> io::Result<bool> {
-    let mut mib = FORWARDING_MIB;
+    read_int(FORWARDING_MIB).map(|value| value == 1)
+}
+
+/// An int of the kernel, by its number for sysctl(2).
+pub(super) fn read_int(mut mib: [libc::c_int; 4]) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>();
     // SAFETY: name and length are those of `mib`, value and its length those of an int; nothing is set.
@@ -35,7 +39,7 @@ pub(super) fn forwards() -> io::Result<bool> {
         )
     };
     Errno::result(outcome)?;
-    Ok(value == 1)
+    Ok(value)
 }
 
 /// What a socket's buffer cannot pass. All but OpenBSD leave room in the named number for the mbuf of each cluster (`sb_max_adj`:

@@ -12,6 +12,7 @@ use crate::echo::tunnel::{Tunnel, TunnelSystem, device, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
 use crate::process::lock_down::LockDown;
+use crate::process::open_descriptors::Descriptors;
 use crate::process::rights::Rights;
 use crate::udp::UdpSystem;
 
@@ -49,5 +50,7 @@ impl TunnelSystem for Here {
 impl Privileges for Here {}
 
 impl LockDown for Here {}
+
+impl Descriptors for Here {}
 
 impl Rights for Here {}

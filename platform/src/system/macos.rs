@@ -10,7 +10,7 @@ use nix::sys::socket::{
 use socket2::SockRef;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::Command;
 
 use super::{Here, bsd};
@@ -19,6 +19,7 @@ use crate::echo::tunnel::{Tunnel, TunnelSystem, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
 use crate::process::lock_down::LockDown;
+use crate::process::open_descriptors::{self, Descriptors};
 use crate::process::rights::Rights;
 use crate::udp::UdpSystem;
 
@@ -59,6 +60,13 @@ impl TunnelSystem for Here {
 impl Privileges for Here {}
 
 impl LockDown for Here {}
+
+impl Descriptors for Here {
+    /// bsd/miscfs/devfs/devfs_fdesc_support.c of xnu, `devfs_devfd_readdir`.
+    fn open_descriptors() -> Vec<RawFd> {
+        open_descriptors::listed("/dev/fd").unwrap_or_else(open_descriptors::every_number)
+    }
+}
 
 impl Rights for Here {}
 

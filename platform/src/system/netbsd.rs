@@ -4,7 +4,7 @@
 //! sys/netinet6/raw_ip6.c, want a local one): ICMPv6 leaves by a tunnel.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::process::Command;
 
 use socket2::Socket;
@@ -15,6 +15,7 @@ use crate::echo::tunnel::{Tunnel, TunnelSystem, device, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
 use crate::process::lock_down::LockDown;
+use crate::process::open_descriptors::{self, Descriptors};
 use crate::process::rights::Rights;
 use crate::socket_option;
 use crate::udp::UdpSystem;
@@ -62,5 +63,16 @@ impl TunnelSystem for Here {
 impl Privileges for Here {}
 
 impl LockDown for Here {}
+
+impl Descriptors for Here {
+    fn open_descriptors() -> Vec<RawFd> {
+        // SAFETY: F_MAXFD (fcntl(2)) changes nothing and takes any descriptor.
+        let highest = unsafe { libc::fcntl(0, libc::F_MAXFD) };
+        match highest {
+            0.. => (0..=highest).collect(),
+            _ => open_descriptors::every_number(),
+        }
+    }
+}
 
 impl Rights for Here {}

@@ -5,7 +5,8 @@ use std::io::stdin;
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use miredo_platform::{Inherited, keep};
+use miredo_platform::process::open_descriptors::Descriptors;
+use miredo_platform::{Here, Inherited, keep};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::{assert_success, child, output};
@@ -63,6 +64,43 @@ pub(crate) fn take_inherited() {
     socket
         .send_to(b"it is mine", socket.local_addr().unwrap())
         .unwrap();
+}
+
+/// A number that no process has by itself, below what OpenBSD allows by default.
+const HIGH: i32 = 99;
+
+pub(crate) fn all_inherited() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let high = fcntl(&socket, FcntlArg::F_DUPFD(HIGH)).unwrap();
+    let output = child("all_inherited_are_found")
+        .arg(high.to_string())
+        .output()
+        .unwrap();
+    assert_success(&output);
+    nix::unistd::close(high).unwrap();
+}
+
+pub(crate) fn take_all() {
+    let high = env::args().nth(1).unwrap().parse().unwrap();
+    let not_inherited = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let looked_at = Here::open_descriptors();
+    assert!(looked_at.contains(&high), "{looked_at:?}");
+    // Each costs system calls: there must not be one for every number that a system allows.
+    if !cfg!(target_os = "dragonfly") {
+        assert!(looked_at.len() < 200, "{}", looked_at.len());
+    }
+
+    let taken = miredo_platform::take_inherited().unwrap();
+    let numbers: Vec<i32> = taken.iter().map(AsRawFd::as_raw_fd).collect();
+    assert!(numbers.contains(&high), "{numbers:?}");
+    assert!(numbers.iter().all(|number| *number > 2), "{numbers:?}");
+    assert!(!numbers.contains(&not_inherited.as_raw_fd()));
+    let still_open = taken.iter().map(|taken| fcntl(taken, FcntlArg::F_GETFD));
+    assert!(
+        still_open
+            .into_iter()
+            .all(|flags| flags == Ok(FdFlag::FD_CLOEXEC.bits()))
+    );
 }
 
 pub(crate) fn keeper() {

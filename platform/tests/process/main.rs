@@ -59,6 +59,7 @@ const CASES: &[Case] = &[
         detach_and_die,
     ),
     ("inherited_once", Anyone, inherited, take_inherited),
+    ("all_inherited_are_found", Anyone, all_inherited, take_all),
     ("keeping_excludes_claiming", Anyone, keeper, keep_and_claim),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddrV4;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::Command;
 
 use nix::unistd::Pid;
@@ -14,6 +14,7 @@ use crate::echo::tunnel::{TunnelSystem, device, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
 use crate::process::lock_down::LockDown;
+use crate::process::open_descriptors::{self, Descriptors};
 use crate::process::rights::Rights;
 use crate::socket_option;
 use crate::udp::UdpSystem;
@@ -21,6 +22,10 @@ use crate::udp::UdpSystem;
 mod privileges;
 mod raw;
 mod reuseport;
+
+/// How many descriptors of this process are open (sys/kern/kern_descrip.c, `sysctl_kern_proc_nfds`).
+const OPEN_DESCRIPTORS_MIB: [libc::c_int; 4] =
+    [libc::CTL_KERN, libc::KERN_PROC, libc::KERN_PROC_NFDS, 0];
 
 impl UdpSystem for Here {
     /// recvmmsg(3) and sendmmsg(3) are loops in the C library (lib/libc/gen/recvmmsg.c, sendmmsg.c): nothing is gained.
@@ -100,6 +105,15 @@ impl Privileges for Here {
 }
 
 impl LockDown for Here {}
+
+impl Descriptors for Here {
+    fn open_descriptors() -> Vec<RawFd> {
+        match bsd::read_int(OPEN_DESCRIPTORS_MIB).map(usize::try_from) {
+            Ok(Ok(count)) => open_descriptors::first(count),
+            _ => open_descriptors::every_number(),
+        }
+    }
+}
 
 impl Rights for Here {
     fn limit(descriptor: &impl AsFd) -> Result<(), OsError> {

@@ -1,7 +1,7 @@
 //! OpenBSD 7.2 and later.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::Path;
 use std::process::Command;
 
@@ -13,11 +13,17 @@ use crate::echo::tunnel::{TunnelSystem, device, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
 use crate::process::lock_down::{Alarm, LockDown};
+use crate::process::open_descriptors::{self, Descriptors};
 use crate::process::rights::{Access, Rights};
 use crate::udp::UdpSystem;
 
 mod pledge;
 mod raw;
+
+// SAFETY: as getdtablecount(2) has it; the call takes nothing and tells how many descriptors are open.
+unsafe extern "C" {
+    safe fn getdtablecount() -> libc::c_int;
+}
 
 impl UdpSystem for Here {
     /// recvmmsg(2) and sendmmsg(2) since OpenBSD 7.2.
@@ -91,6 +97,15 @@ impl LockDown for Here {
     /// pledge(2) has ended all of it, setrlimit(2) included.
     fn lock_down(_: Alarm, _: &mut Vec<OsError>) -> Result<(), OsError> {
         Ok(())
+    }
+}
+
+impl Descriptors for Here {
+    fn open_descriptors() -> Vec<RawFd> {
+        match usize::try_from(getdtablecount()) {
+            Ok(count) => open_descriptors::first(count),
+            Err(_) => open_descriptors::every_number(),
+        }
     }
 }
 
