@@ -161,12 +161,29 @@ fn without_root_it_says_what_is_missing() {
     if nix::unistd::geteuid().is_root() {
         command.uid(65534).gid(65534);
     }
-    expect(
-        &mut command,
-        1,
-        &["root", "CAP_NET_RAW", "--local"],
-        &scratch,
-    );
+    expect(&mut command, 1, &["start as root", "--local"], &scratch);
+}
+
+/// As in a container, whose root is told to start as root no more than a jail's.
+#[test]
+#[cfg(target_os = "linux")]
+fn root_lacks_a_capability() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let file = config(&scratch, &loopback(primary));
+    let mut command = Command::new("setpriv");
+    command
+        .arg("--bounding-set=-net_raw")
+        .arg(scratch.program())
+        .args(["-f", "-c", &file])
+        .arg("-p")
+        .arg(scratch.path("pid"));
+    let words = ["root lacks the capability CAP_NET_RAW", "--local"];
+    let told = expect(&mut command, 1, &words, &scratch);
+    assert!(!told.contains("start as root"), "{told}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use nix::errno::Errno;
+use nix::unistd::Uid;
 
 /// A system call that failed: which one, on what, why, and what helps.
 ///
@@ -43,6 +44,16 @@ impl OsError {
     pub fn remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
         self.remedy = Some(remedy.into());
         self
+    }
+
+    /// Adds what helps where the call was not permitted: `user` unless root made it, and `root` if root did.
+    #[must_use]
+    pub fn permission(self, user: &'static str, root: impl Into<Cow<'static, str>>) -> Self {
+        match (self.kind(), Uid::effective().is_root()) {
+            (io::ErrorKind::PermissionDenied, true) => self.remedy(root),
+            (io::ErrorKind::PermissionDenied, false) => self.remedy(user),
+            _ => self,
+        }
     }
 
     /// The kind of the operating system's error.
@@ -163,5 +174,22 @@ mod tests {
             io::Error::from(error).kind(),
             io::ErrorKind::PermissionDenied
         );
+    }
+
+    #[test]
+    fn permission_is_no_remedy_of_others() {
+        let told = |errno| {
+            let error = OsError::new("socket", "x", errno);
+            error.permission("start as root", "see jail(8)").to_string()
+        };
+        let helps = match Uid::effective().is_root() {
+            true => "see jail(8)",
+            false => "start as root",
+        };
+        assert_eq!(
+            told(Errno::EPERM),
+            format!("socket x: not permitted; {helps}")
+        );
+        assert!(!told(Errno::EAFNOSUPPORT).contains(';'));
     }
 }

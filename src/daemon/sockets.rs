@@ -42,7 +42,7 @@ impl Sockets {
             .map(Some)
             .map_err(|error| match error.kind() {
                 ErrorKind::PermissionDenied => Fault::new(format!(
-                    "{error}; --local tries the server on this machine with neither"
+                    "{error}; --local tries the server on this machine and needs no privilege"
                 )),
                 _ => error.into(),
             })

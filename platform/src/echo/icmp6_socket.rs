@@ -20,11 +20,19 @@ const _: () = assert!(IPV6_HOPLIMIT == libc::IPV6_HOPLIMIT);
 /// `struct icmp6_filter` with every bit clear lets nothing pass (ICMP6_FILTER_SETBLOCKALL in netinet/icmp6.h).
 const PASS_NOTHING: [u8; 32] = [0; 32];
 
+/// What root itself lacks where this is not permitted to it. Without vnet a jail has neither raw sockets, unless it is allowed
+/// them, nor IPV6_BINDANY (`prison_priv_check`, sys/kern/kern_jail.c of FreeBSD).
+pub(crate) const ROOT_LACKS: &str = if cfg!(target_os = "freebsd") {
+    "root of a jail needs vnet and allow.raw_sockets: see jail(8)"
+} else {
+    "root may not here"
+};
+
 /// A socket that collects nothing. Needs root.
 pub(crate) fn socket() -> Result<Socket, OsError> {
     let raw_error = |call| move |error| OsError::new(call, "raw IPv6", error);
     let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))
-        .map_err(|error| raw_error("socket")(error).remedy("start as root"))?;
+        .map_err(|error| raw_error("socket")(error).permission("start as root", ROOT_LACKS))?;
     socket
         .set_nonblocking(true)
         .map_err(raw_error("fcntl O_NONBLOCK"))?;

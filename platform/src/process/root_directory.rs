@@ -1,5 +1,6 @@
 //! The empty directory that a confined process sees as `/`.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -104,7 +105,9 @@ fn is_empty(directory: &File, path: &Path) -> Result<bool, OsError> {
 fn enter(directory: File, path: &Path) -> Result<(), OsError> {
     fchdir(&directory).map_err(|error| OsError::new("chdir", path.display(), error))?;
     drop(directory);
-    chroot(".").map_err(|error| OsError::new("chroot", path.display(), error))?;
+    chroot(".").map_err(|error| {
+        OsError::new("chroot", path.display(), error).permission("start as root", root_lacks())
+    })?;
     chdir("/").map_err(|error| OsError::new("chdir", "/", error))?;
     let root = open_directory(Path::new("/"))?;
     match is_empty(&root, path)? {
@@ -114,6 +117,16 @@ fn enter(directory: File, path: &Path) -> Result<(), OsError> {
             path.display(),
             "the directory is not empty",
         )),
+    }
+}
+
+/// What root itself lacks where it may not call chroot(2): in a jail it is what keeps [`enter_private`] from its work.
+fn root_lacks() -> Cow<'static, str> {
+    match cfg!(target_os = "linux") {
+        true => "root lacks the capability CAP_SYS_CHROOT here".into(),
+        false => {
+            format!("in a jail, make {EMPTY_DIR}, empty and root's, or name one with -t").into()
+        }
     }
 }
 

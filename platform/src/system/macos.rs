@@ -85,8 +85,9 @@ fn open_utun() -> Result<(OwnedFd, String), OsError> {
     set.map_err(|error| OsError::new("fcntl FD_CLOEXEC", "utun", error))?;
     let address = SysControlAddr::from_name(socket.as_raw_fd(), UTUN, 0)
         .map_err(utun_error("ioctl CTLIOCGINFO"))?;
-    connect(socket.as_raw_fd(), &address)
-        .map_err(|error| utun_error("connect")(error).remedy("start as root"))?;
+    connect(socket.as_raw_fd(), &address).map_err(|error| {
+        utun_error("connect")(error).permission("start as root", "root may not here")
+    })?;
     let set = SockRef::from(&socket).set_nonblocking(true);
     set.map_err(|error| OsError::new("fcntl O_NONBLOCK", "utun", error))?;
     let name: CString = getsockopt(&socket, sockopt::UtunIfname)

@@ -8,7 +8,7 @@ use socket2::{MsgHdr, Socket};
 
 use crate::contract::{Icmp6, Progress, RawIcmp6};
 use crate::echo::control_message::{ControlMessages, Layout};
-use crate::echo::icmp6_socket::{self, IPV6_HOPLIMIT, outcome};
+use crate::echo::icmp6_socket::{self, IPV6_HOPLIMIT, ROOT_LACKS, outcome};
 use crate::error::OsError;
 use crate::socket_option;
 
@@ -19,7 +19,7 @@ pub(super) fn open_raw() -> Result<OwnedFd, OsError> {
     let socket = icmp6_socket::socket()?;
     socket_option::set(&socket, libc::IPPROTO_IPV6, libc::IPV6_BINDANY, 1).map_err(|error| {
         OsError::new("setsockopt IPV6_BINDANY", "raw IPv6", error)
-            .remedy("start as root, and in no jail but one with vnet: see jail(8)")
+            .permission("start as root", ROOT_LACKS)
     })?;
     Ok(socket.into())
 }

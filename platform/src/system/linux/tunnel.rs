@@ -29,8 +29,10 @@ pub(super) fn open_device() -> Result<(OwnedFd, String), OsError> {
             OsError::new("open", DEVICE, error).remedy("load the module tun, and start as root")
         })?;
     let interface = attach(&device).map_err(|error| {
-        OsError::new("ioctl TUNSETIFF", DEVICE, error)
-            .remedy("start as root or with the capability CAP_NET_ADMIN")
+        OsError::new("ioctl TUNSETIFF", DEVICE, error).permission(
+            "start as root or with the capability CAP_NET_ADMIN",
+            "root lacks the capability CAP_NET_ADMIN here",
+        )
     })?;
     Ok((device.into(), interface))
 }
