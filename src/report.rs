@@ -9,7 +9,7 @@ use std::time::Instant;
 use log::{Level, debug, error, log_enabled, warn};
 use platform::{Inbox, OsError, Progress, Received, SendReport, Via};
 
-use crate::verdict::{Counters, LogLimit, Loss, Reason, Verdict};
+use crate::verdict::{Counters, LogLimit, Loss, Reason, Route, Verdict};
 
 /// Batches after which a loop that is never idle brings its ledger up to date.
 const PUBLISH_AFTER: u32 = 256;
@@ -70,7 +70,10 @@ impl Report {
     }
 
     pub(crate) fn verdict(&mut self, verdict: &Verdict, received: &Received<'_>, now: Instant) {
-        self.counters.record(verdict);
+        // What goes to a native host is sent or lost by itself: see `native`.
+        if !matches!(verdict, Verdict::Send(reply) if matches!(reply.route, Route::Native { .. })) {
+            self.counters.record(verdict);
+        }
         if let Verdict::Drop(reason) = verdict
             && log_enabled!(Level::Debug)
             && self.drops.admits(*reason as usize, now)
@@ -102,14 +105,16 @@ impl Report {
         }
     }
 
+    /// What became of the reply of `verdict` on its way to a native host.
     pub(crate) fn native(
         &mut self,
+        verdict: &Verdict,
         sent: Option<io::Result<Progress>>,
         to: Ipv6Addr,
         now: Instant,
     ) {
         let loss = match sent {
-            Some(Ok(Progress::Moved(_))) => return,
+            Some(Ok(Progress::Moved(_))) => return self.counters.record(verdict),
             Some(Ok(Progress::WouldBlock)) => {
                 self.lost(Loss::Congestion, to, now);
                 Loss::Congestion

@@ -138,7 +138,7 @@ impl<U: UdpPair, R: RawIcmp6> Carrier<U, R> {
                         message,
                     };
                     let sent = self.raw.as_mut().map(|raw| raw.send(&message));
-                    self.report.native(sent, destination, now);
+                    self.report.native(&verdict, sent, destination, now);
                 }
             }
         }

@@ -164,7 +164,10 @@ fn without_a_way_out_echoes_are_undeliverable() {
         lost(counters, Loss::Undeliverable) == 1
     });
     assert_eq!(lp.raw.sent(), []);
-    lp.stop();
+    assert_eq!(
+        lp.stop().to_string(),
+        "0 datagrams answered or forwarded, 0 dropped, 1 lost"
+    );
 }
 
 #[test]
@@ -181,7 +184,7 @@ fn what_does_not_go_out_is_counted_and_stops_nothing() {
             .inject(Via::Primary, CLIENT, &solicitation(nonce, false));
         lp.udp.inject(Via::Primary, CLIENT, &echo());
     }
-    lp.until("all six", |counters| sent(counters, Kind::NativeEcho) == 3);
+    lp.until("all six", |counters| sent(counters, Kind::NativeEcho) == 1);
     let counters = lp.ledger.read();
     assert_eq!(lost(&counters, Loss::Congestion), 2);
     assert_eq!(lost(&counters, Loss::Refusal), 2);
