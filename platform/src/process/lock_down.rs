@@ -55,17 +55,35 @@ const POLL_ENTRIES: u64 = 3;
 /// `setrlimit`.
 pub fn set_limits() -> Result<(), OsError> {
     let limits = [
+        #[cfg(not(any(target_os = "macos", target_os = "dragonfly")))]
         (Resource::RLIMIT_NPROC, "RLIMIT_NPROC", 0),
         (Resource::RLIMIT_CORE, "RLIMIT_CORE", 0),
         (Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", 0),
         (Resource::RLIMIT_NOFILE, "RLIMIT_NOFILE", POLL_ENTRIES),
     ];
     for (resource, name, limit) in limits {
-        match setrlimit(resource, limit as _, limit as _) {
-            // A filter of system calls, as those of systemd.exec(5): whoever made it has limits of its own.
-            Ok(()) | Err(Errno::EPERM) => {}
-            Err(error) => return Err(OsError::new("setrlimit", name, error)),
-        }
+        limited(name, setrlimit(resource, limit as _, limit as _))?;
     }
+    #[cfg(any(target_os = "macos", target_os = "dragonfly"))]
+    limited("RLIMIT_NPROC", forbid_processes())?;
     Ok(())
+}
+
+fn limited(name: &'static str, outcome: nix::Result<()>) -> Result<(), OsError> {
+    match outcome {
+        // A filter of system calls, as those of systemd.exec(5): whoever made it has limits of its own.
+        Ok(()) | Err(Errno::EPERM) => Ok(()),
+        Err(error) => Err(OsError::new("setrlimit", name, error)),
+    }
+}
+
+/// RLIMIT_NPROC, which nix has for neither of these systems.
+#[cfg(any(target_os = "macos", target_os = "dragonfly"))]
+fn forbid_processes() -> nix::Result<()> {
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the limits are only read, and outlive the call.
+    Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const none) }).map(drop)
 }

@@ -8,7 +8,6 @@ use std::ptr;
 use nix::errno::Errno;
 use socket2::SockRef;
 
-use crate::error::OsError;
 use crate::udp::receive_buffer::largest;
 
 /// What ip6_input (sys/netinet6/ip6_input.c) looks at, by its name.
