@@ -13,7 +13,7 @@ use crate::echo::EchoSystem;
 use crate::echo::tunnel::{TunnelSystem, device, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
-use crate::process::lock_down::LockDown;
+use crate::process::lock_down::{Alarm, LockDown, set_limits};
 use crate::process::open_descriptors::{self, Descriptors};
 use crate::process::rights::Rights;
 use crate::socket_option;
@@ -104,7 +104,13 @@ impl Privileges for Here {
     }
 }
 
-impl LockDown for Here {}
+impl LockDown for Here {
+    fn lock_down(alarm: Alarm, _: &mut Vec<OsError>) -> Result<(), OsError> {
+        drop(alarm);
+        privileges::limit_all()?;
+        set_limits()
+    }
+}
 
 impl Descriptors for Here {
     fn open_descriptors() -> Vec<RawFd> {
