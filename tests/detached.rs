@@ -1,5 +1,6 @@
 //! The daemon as a boot script starts it: detached, with its log in syslog(3). Needs root.
 #![forbid(unsafe_code)]
+#![cfg(target_os = "linux")] // Of mount namespaces and of capabilities.
 #![cfg(test)] // Clippy lets test code panic where it says so.
 #![allow(
     clippy::arithmetic_side_effects,
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use harness::system::newest_child_of;
 use harness::{Client, DEADLINE, Scratch, addresses, may_run, output, root};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -181,12 +183,7 @@ fn it_detaches_when_it_serves_and_logs_to_its_facility() {
     assert_eq!(priority, LOCAL4 + ERROR);
     assert!(words.contains("not reloaded"), "{words}");
 
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    kill(
-        Pid::from_raw(children.trim().parse().unwrap()),
-        Signal::SIGKILL,
-    )
-    .unwrap();
+    kill(newest_child_of(pid), Signal::SIGKILL).unwrap();
     let (priority, words) = daemon.logged();
     assert_eq!(priority, LOCAL4 + WARNING);
     assert!(words.contains("the worker died"), "{words}");

@@ -69,6 +69,11 @@ impl Loop {
 
     fn stop(self) -> Counters {
         drop(self.running);
+        let deadline = Instant::now() + DEADLINE;
+        while !self.thread.is_finished() {
+            assert!(Instant::now() < deadline, "the loop does not leave");
+            thread::yield_now();
+        }
         self.thread.join().unwrap();
         self.ledger.read()
     }

@@ -5,10 +5,12 @@
     reason = "tests report by panicking"
 )]
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::net::SocketAddrV4;
+use std::pin::pin;
 use std::thread;
+use std::time::Duration;
 
 use miredo_platform::fake::{self, FakeUdp, Fate, SentDatagram};
 use miredo_platform::{
@@ -102,7 +104,9 @@ fn a_broken_receive_breaks_once() {
 fn injecting_wakes() {
     let (mut pair, end) = fake::udp();
     let mut polls = 0;
+    let mut timer = pin!(async_io::Timer::after(Duration::from_secs(10)));
     async_io::block_on(poll_fn(|context| {
+        assert!(timer.as_mut().poll(context).is_pending(), "nobody wakes");
         polls += 1;
         let ready = pair.poll_readable(context);
         if polls == 1 {

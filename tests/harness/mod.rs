@@ -3,21 +3,26 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     clippy::arithmetic_side_effects,
     reason = "each test crate uses its part; an overflow in a test is a failed test"
 )]
+
+pub mod system;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use system::Turn;
+pub use system::output;
 
 /// No event of these tests takes longer on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -25,18 +30,20 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 /// The daemon under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_miredo-server");
 
-/// A directory for one test, gone afterwards; open to every user, as the tests change theirs.
-pub struct Scratch(PathBuf);
+/// A directory for one test, gone afterwards; open to every user, as the tests change theirs. Where tests share an address, the
+/// next one waits for it: [`Turn`].
+pub struct Scratch(PathBuf, Turn);
 
 impl Scratch {
     pub fn new() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
+        let turn = Turn::new();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         // Not the directory that macOS gives each user: nobody else, and these tests change theirs, comes into that of root.
         let path = PathBuf::from(format!("/tmp/miredo-test-{}-{number}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).unwrap();
-        Self(path)
+        Self(path, turn)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -73,11 +80,11 @@ impl Drop for Scratch {
     }
 }
 
-/// Two adjacent loopback addresses, on Linux such as no other test of this process uses. Elsewhere 127/8 is one address
-/// and what was added to it: there, tests take turns (`--test-threads=1`).
+/// Two adjacent loopback addresses, such as no other test of this process uses where the system has many: else 127.0.0.1, and
+/// the next one, which it [may have](has).
 pub fn addresses() -> (Ipv4Addr, Ipv4Addr) {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    if !cfg!(target_os = "linux") {
+    if !system::has_many_addresses() {
         return (Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2));
     }
     let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes()[1];
@@ -92,9 +99,18 @@ pub fn addresses() -> (Ipv4Addr, Ipv4Addr) {
 /// True where this host has the secondary address; a test that needs it is skipped otherwise.
 pub fn has(secondary: Ipv4Addr) -> bool {
     may_run(
-        UdpSocket::bind((secondary, 0)).is_ok(),
-        "needs 127.0.0.2: ifconfig lo0 alias 127.0.0.2",
+        system::has_address(secondary),
+        &format!("needs {secondary}: ifconfig lo0 alias {secondary}"),
     )
+}
+
+/// What a configuration says of the secondary address: nothing, or that there is none where this host lacks the one after
+/// `primary`.
+pub fn secondary_of(primary: Ipv4Addr) -> &'static str {
+    match system::has_address(Ipv4Addr::from_bits(primary.to_bits() + 1)) {
+        true => "",
+        false => "ServerBindAddress2 none\n",
+    }
 }
 
 /// A server in the foreground. Killed when dropped.
@@ -151,28 +167,28 @@ impl Server {
     }
 
     pub fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().try_into().unwrap())
+        system::pid(&self.child)
     }
 
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
 
-    /// The process id of the worker that was started last, from the kernel's list of children: the one before it may not have
-    /// ended yet.
+    /// The process id of the worker that was started last: the one before it may not have ended yet.
     pub fn worker(&self) -> Pid {
-        let pid = self.pid();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        let last = children.split_whitespace().last();
-        let last = last.expect("the monitor has a child");
-        Pid::from_raw(last.parse().unwrap())
+        system::newest_child_of(self.pid())
     }
 
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
-        let status = self.child.wait().unwrap();
-        self.seen.extend(self.lines.iter());
-        status
+        let status = system::wait(&mut self.child);
+        loop {
+            match self.lines.recv_timeout(DEADLINE) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => return status,
+                Err(RecvTimeoutError::Timeout) => panic!("its standard error stays open"),
+            }
+        }
     }
 
     /// Ends it as an administrator does.
@@ -189,11 +205,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Runs a command that ends by itself.
-pub fn output(command: &mut Command) -> Output {
-    command.stdin(Stdio::null()).output().unwrap()
 }
 
 /// Bytes that each socket at the address may hold, as ss(8) sees it from outside.

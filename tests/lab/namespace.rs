@@ -122,7 +122,9 @@ impl Namespace {
     pub(crate) fn run(&self, line: &str) -> String {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (program, arguments) = words.split_first().unwrap();
-        let output = self.command(program, arguments).output().unwrap();
+        // timeout(1) ends one that does not end by itself.
+        let arguments = [&["60", program], arguments].concat();
+        let output = self.command("timeout", &arguments).output().unwrap();
         text_of(&format!("{line} in {}", self.name), output)
     }
 

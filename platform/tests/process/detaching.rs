@@ -1,13 +1,15 @@
 //! Going into the background.
 
 use std::env;
-use std::fs;
+use std::io::{stderr, stdin, stdout};
 use std::net::UdpSocket;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::exit;
 use std::time::Duration;
 
 use miredo_platform::detach;
+use nix::sys::stat::fstat;
 use nix::unistd::getsid;
 
 use crate::output;
@@ -26,10 +28,7 @@ pub(crate) fn detached() {
     let mut report = [0; 200];
     let (length, background) = listener.recv_from(&mut report).unwrap();
     let report = String::from_utf8(report[..length].to_vec()).unwrap();
-    assert_eq!(
-        report,
-        "leader true, in /, umask 77, streams /dev/null /dev/null /dev/null"
-    );
+    assert_eq!(report, "leader true, in /, umask 77, null true true true");
     listener.send_to(b"end", background).unwrap();
 }
 
@@ -39,15 +38,16 @@ pub(crate) fn detach_and_serve() {
     eprint!("still heard");
     starting.ready().unwrap();
     let umask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
-    let stream = |number| fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
+    let null = nix::sys::stat::stat("/dev/null").unwrap().st_rdev;
+    let is_null = |stream: BorrowedFd<'_>| fstat(stream).unwrap().st_rdev == null;
     let report = format!(
-        "leader {}, in {}, umask {:o}, streams {} {} {}",
+        "leader {}, in {}, umask {:o}, null {} {} {}",
         getsid(None) == Ok(nix::unistd::getpid()),
         env::current_dir().unwrap().display(),
         umask.bits(),
-        stream(0).display(),
-        stream(1).display(),
-        stream(2).display(),
+        is_null(stdin().as_fd()),
+        is_null(stdout().as_fd()),
+        is_null(stderr().as_fd()),
     );
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(format!("127.0.0.1:{port}")).unwrap();

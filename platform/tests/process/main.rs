@@ -31,7 +31,7 @@ use descriptors::*;
 use detaching::*;
 #[cfg(target_os = "linux")]
 use locking::*;
-use nix::unistd::Uid;
+use nix::unistd::{Uid, alarm};
 use serving::*;
 
 /// A name, who can run it, what the test does, and what its child does.
@@ -143,7 +143,11 @@ use Who::{Anyone, Root};
 
 const CHILD: &str = "MIREDO_TEST_CHILD";
 
+/// Seconds after which a case has failed, whatever it waits for.
+const PATIENCE: u32 = 120;
+
 fn main() {
+    alarm::set(PATIENCE);
     if let Some(case) = env::var_os(CHILD) {
         let (.., child) = cases().find(|(name, ..)| case == **name).unwrap();
         return child();
@@ -158,6 +162,7 @@ fn main() {
             continue;
         }
         println!("process test {name} ...");
+        alarm::set(PATIENCE);
         test();
         println!("process test {name} ... ok");
     }
