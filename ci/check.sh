@@ -4,7 +4,7 @@
 . "$(dirname -- "$0")/lib.sh"
 
 main() {
-    check 'Debian packages' packages g++ git mandoc shellcheck
+    check 'Debian packages' packages dash g++ git mandoc mksh shellcheck
     check 'format' format
     check 'clippy' clippy
     check 'clippy, one datagram a call' clippy --features plain-udp
@@ -46,16 +46,44 @@ forbidden() {
 }
 
 scripts() {
-    for script in ci/*.sh; do
+    for script in ci/*.sh etc/install.sh; do
         sh -n "$script"
     done
     sh -n etc/anycast/teredo-anycast
+    of_openbsd ci/*.sh etc/install.sh etc/rc.d/openbsd etc/anycast/teredo-anycast
     bash -n .ci/run
     if ! command -v shellcheck >/dev/null; then
         skip 'shell scripts' 'no shellcheck'
         return
     fi
     shellcheck --external-sources ci/*.sh .ci/run etc/anycast/teredo-anycast
+}
+
+# The shells of OpenBSD have these aliases before they read a script (ksh(1)), and expand them before "()" too, so that a function
+# of such a name is a syntax error. Of the shells of Debian, mksh is of their family, but forgets an alias there; dash does not.
+of_openbsd() {
+    aliases="alias autoload='typeset -fu' functions='typeset -f' hash='alias -t' history='fc -l' integer='typeset -i' \
+        local=typeset login='exec login' nohup='nohup ' r='fc -s' stop='kill -STOP'"
+    for script; do
+        for shell in dash mksh; do
+            if ! command -v "$shell" >/dev/null; then
+                skip 'shell scripts, as OpenBSD reads them' "no $shell"
+                return
+            fi
+            # shellcheck disable=SC2016 # for that shell to expand
+            if ! "$shell" -c "$aliases
+                eval \"only_read() {
+                    \$(cat \"\$1\")
+                }\"" "$shell" "$script"; then
+                echo "$script: not for $shell with the aliases of OpenBSD"
+                return 1
+            fi
+        done
+    done
+    # What awk(1) of the BSDs has as a function cannot be set with -v: "system" would execute each line that is read.
+    functions='atan2|cos|exp|int|log|rand|sin|sqrt|srand|gsub|index|length|match|split|sprintf|sub|substr|close|fflush|system|'
+    functions="${functions}tolower|toupper|compl|and|or|xor|lshift|rshift|gensub|strftime|systime|mktime"
+    ! grep -nE "awk .*-v [\"']?($functions)=" "$@" .ci/run Makefile
 }
 
 pages() {

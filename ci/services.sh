@@ -7,12 +7,14 @@
 . ci/container.sh
 
 main() {
-    check 'Debian packages' packages bsdutils dash iproute2 logrotate mksh python3 shellcheck systemd systemd-container
+    check 'Debian packages' packages bsdutils dash iproute2 logrotate mksh netcat-openbsd original-awk procps python3 shellcheck \
+        systemd systemd-container tcpdump
     check 'rc.d of FreeBSD and NetBSD' with dash scripts dash sh etc/rc.d/freebsd etc/anycast/freebsd etc/rc.d/netbsd
     check 'rc.d of OpenBSD' with mksh scripts mksh ksh etc/rc.d/openbsd
     check 'launchd' with python3 plist
     check 'logrotate' with logrotate rotation
     check 'newsyslog' newsyslog
+    run 'system test of the service, by a ksh and an awk of the BSDs' with mksh of_the_bsds
     check 'build' sh etc/install.sh build
     check 'systemd units' with systemd-analyze units
     check 'systemd exposure' with systemd-analyze exposure
@@ -37,6 +39,15 @@ scripts() {
         "$shell" -n "$script"
         shellcheck --shell="$dialect" --exclude=SC1091,SC2034,SC2154,SC2086,SC2223 "$script"
     done
+}
+
+# Without what is of those systems alone. As near as Debian has them: mksh descends from the ksh of OpenBSD, original-awk is the awk
+# of all of them.
+of_the_bsds() {
+    mkdir "$scratch/bin"
+    ln -s "$(command -v original-awk)" "$scratch/bin/awk"
+    cargo build --locked
+    PATH=$scratch/bin:$PATH unshare --net mksh ci/system-service.sh "${CARGO_TARGET_DIR:-target}/debug/miredo-server"
 }
 
 plist() {

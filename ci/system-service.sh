@@ -1,7 +1,8 @@
 #!/bin/sh
 # usage: ci/system-service.sh PROGRAM
-# Tests, as root, start, confinement, an echo request with a foreign source on the wire, reload, stop, and the service script.
-# Adds three documentation addresses to the loopback interface and creates two interfaces; removes them at the end.
+# Tests, as root, start, confinement, an echo request with a foreign source on the wire, load, reload, stop, what jails of FreeBSD
+# allow, and the service script. Adds three documentation addresses to the loopback interface and creates two interfaces; removes
+# them at the end.
 # Its author has run it on Linux only. Sources: ps(1), fstat(1), lastcomm(1), rc.subr(8), rcctl(8), launchctl(1) of each system.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
@@ -32,13 +33,15 @@ main() {
     run 'addresses' addresses_up "$primary" "$secondary" "$client"
     run 'wire' wire_up
     run 'forwarding' set_forwarding 1
-    run 'start' start
+    run 'start' start_server
     run 'confinement' confined
     run 'echo request from a foreign source' foreign_source
     run 'counters on SIGINFO' counters
+    run 'two workers under load, and reload' load
     run 'reload' reload
     run 'reload, faulty' reload_faulty
-    run 'stop' stop
+    run 'stop' stop_server
+    run 'jails' jails
     run 'service script' service_script
 }
 
@@ -49,10 +52,11 @@ undo() {
     wire_down
     addresses_down "$primary" "$secondary" "$client"
     [ ! -e "$scratch/accounts" ] || accton
+    [ ! -e "$scratch/jail" ] || jails_down
     rm -rf "$scratch" "$log"
 } >/dev/null 2>&1
 
-start() {
+start_server() {
     configure "$config"
     if [ "$(uname -s)" = OpenBSD ]; then
         : >"$scratch/accounts"
@@ -88,10 +92,10 @@ confined() {
 # own_root PROCESS: the root directory of the process is not that of the system, which FreeBSD lists too.
 own_root() {
     # shellcheck disable=SC2012 # one name, and known
-    system=$(ls -di / | awk '{ print $1 }')
+    root=$(ls -di / | awk '{ print $1 }')
     # Columns 4, 5 and 6: FD, MOUNT, INUM.
-    fstat -p "$1" | awk -v "system=$system" '
-        $4 == "root" && !($5 == "/" && $6 == system) { print; found = 1 }
+    fstat -p "$1" | awk -v "root=$root" '
+        $4 == "root" && !($5 == "/" && $6 == root) { print; found = 1 }
         END { exit !found }'
 }
 
@@ -110,6 +114,11 @@ foreign_source() {
         return 1
     fi
     grep -i 'echo request' "$scratch/seen"
+}
+
+# Every question has its answer, also while workers are replaced. On OpenBSD with accounting: see stop_server.
+load() {
+    cargo test --locked --test daemon two_workers -- --nocapture
 }
 
 counters() {
@@ -142,7 +151,7 @@ reload_faulty() {
     [ "$after" = "$before" ]
 }
 
-stop() {
+stop_server() {
     monitor=$(cat "$pidfile")
     worker=$(worker)
     kill -TERM "$monitor"
@@ -158,6 +167,61 @@ stop() {
         if awk '{ print $2 }' "$scratch/commands" | grep '[PU]'; then return 1; fi
     fi
 }
+
+# What a jail lacks is named, and what lacks nothing serves (jail(8)).
+jails() {
+    if [ "$(uname -s)" != FreeBSD ]; then
+        echo "no jails on $(uname -s)"
+        return
+    fi
+    configure "$config"
+    mkdir "$scratch/jail"
+    echo 'without a network of its own:'
+    jailed "$program" "$config" path=/ ip4=inherit ip6=inherit
+    grep 'root of a jail needs vnet and allow.raw_sockets' "$scratch/jailed"
+    echo 'with a root directory of its own, and no /var/empty in it:'
+    mount -t nullfs -o ro / "$scratch/jail"
+    mount -t tmpfs tmpfs "$scratch/jail/var"
+    mount -t tmpfs tmpfs "$scratch/jail/tmp"
+    mkdir "$scratch/jail/var/run"
+    cp "$program" "$config" "$scratch/jail/tmp"
+    jailed "/tmp/${program##*/}" "/tmp/${config##*/}" "path=$scratch/jail" vnet allow.raw_sockets mount.devfs
+    grep 'in a jail, make /var/empty' "$scratch/jailed"
+    echo 'with all of it:'
+    mkdir "$scratch/jail/var/empty"
+    jail -c name=miredo54 path=/ vnet allow.raw_sockets persist
+    jexec miredo54 ifconfig lo0 inet "$primary" netmask 255.255.255.255 up
+    jexec miredo54 ifconfig lo0 inet "$secondary" netmask 255.255.255.255 alias
+    jexec miredo54 "$program" -f -u nobody -c "$config" -p "$pidfile" 2>"$scratch/log" &
+    eventually 'a worker serves in a jail' worker_of_nobody
+    kill -TERM "$(cat "$pidfile")"
+    wait
+    jails_down
+}
+
+# jailed PROGRAM CONFIGURATION PARAMETER...: runs the program in such a jail, where it has to say what it lacks.
+jailed() {
+    in_jail=$1 its_config=$2
+    shift 2
+    # The addresses of a network of its own; without one, ifconfig(8) may not add them.
+    # shellcheck disable=SC2016 # for the shell in the jail to expand
+    jail -c name=miredo54 "$@" command=/bin/sh -c '
+        ifconfig lo0 inet "$1" netmask 255.255.255.255 up
+        ifconfig lo0 inet "$2" netmask 255.255.255.255 alias
+        shift 2
+        exec "$@"' sh "$primary" "$secondary" "$in_jail" -f -u nobody -c "$its_config" -p /tmp/miredo54.pid \
+        >"$scratch/jailed" 2>&1 || :
+    cat "$scratch/jailed"
+    if grep 'serving' "$scratch/jailed"; then return 1; fi
+}
+
+jails_down() {
+    if jls -j miredo54; then jail -r miredo54; fi
+    for directory in tmp var dev ''; do
+        umount "$scratch/jail/$directory" || :
+    done
+    rmdir "$scratch/jail"
+} >/dev/null 2>&1
 
 service_script() {
     case $(uname -s) in
