@@ -11,8 +11,9 @@ use allocation_counter::measure;
 use miredo_server::server::{Arrival, Server};
 use platform::REPLY_MAX;
 
+/// No vector makes the server allocate.
 #[test]
-fn no_vector_makes_the_server_allocate() {
+fn vectors_allocate_nothing() {
     assert_eq!(
         measure(|| drop(black_box(Box::new(1)))).count_total,
         1,

@@ -94,7 +94,7 @@ fn short_options_share_a_dash() {
 }
 
 #[test]
-fn paths_hold_where_the_daemon_goes() {
+fn paths_hold_in_the_background() {
     let here = std::env::current_dir().unwrap();
     let options = options("-c conf -p pid -t dir");
     assert_eq!(options.config_file(), Some(here.join("conf").as_path()));
@@ -102,8 +102,9 @@ fn paths_hold_where_the_daemon_goes() {
     assert_eq!(options.chroot, Some(here.join("dir")));
 }
 
+/// A trial touches no file unless asked.
 #[test]
-fn a_trial_touches_no_file_unless_asked() {
+fn a_trial_touches_no_file() {
     assert_eq!(options("--local").config_file(), None);
     assert_eq!(options("--local").pid_file(), None);
     assert_eq!(
@@ -120,8 +121,9 @@ fn a_check_writes_no_pid_file() {
     assert_eq!(options("-n").pid_file(), None);
 }
 
+/// A file that is asked for must exist.
 #[test]
-fn a_file_that_is_asked_for_must_exist() {
+fn a_file_asked_for_must_exist() {
     let parsed = options("-c tests/conf/missing 192.0.2.1").load();
     assert!(parsed.config.is_none());
 }
@@ -149,8 +151,9 @@ fn help_and_version_are_no_faults() {
     }
 }
 
+/// Faults exit with 2 and name what is wrong.
 #[test]
-fn faults_exit_with_2_and_name_what_is_wrong() {
+fn faults_exit_2_and_are_named() {
     for (line, text) in [
         ("-x", "'-x'"),
         ("--bogus", "'--bogus'"),

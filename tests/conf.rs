@@ -80,8 +80,9 @@ fn overridden(text: &str, name: Option<&str>, local: bool) -> String {
     ))
 }
 
+/// A server name stands above the file.
 #[test]
-fn a_server_name_stands_above_the_file() {
+fn a_server_name_beats_the_file() {
     let text = "ServerBindAddress 198.51.100.7\nInterfaceMTU 1300\n";
     let shown = overridden(text, Some("192.0.2.1"), false);
     assert!(
@@ -91,8 +92,9 @@ fn a_server_name_stands_above_the_file() {
     assert!(shown.contains("mtu: 1300,"), "{shown}");
 }
 
+/// A server name takes the secondary address of another server away.
 #[test]
-fn a_server_name_takes_the_secondary_address_of_another_server_away() {
+fn a_server_name_moves_both() {
     let text = "ServerBindAddress 198.51.100.7\nServerBindAddress2 198.51.100.9\n";
     let shown = overridden(text, Some("192.0.2.1"), false);
     let warning = "test.conf:2:1: warning: ServerBindAddress2 ignored: the command line names \
@@ -102,14 +104,15 @@ fn a_server_name_takes_the_secondary_address_of_another_server_away() {
 }
 
 #[test]
-fn a_server_name_leaves_one_address_mode() {
+fn a_server_name_keeps_one_address() {
     let shown = overridden("ServerBindAddress2 None", Some("192.0.2.1"), false);
     assert!(shown.starts_with("Config"), "{shown}");
     assert!(shown.contains("secondary: None,"), "{shown}");
 }
 
+/// Faults of a server name are not those of the file.
 #[test]
-fn faults_of_a_server_name_are_not_the_files() {
+fn faults_of_a_server_name() {
     let shown = overridden("ServerBindAddress 198.51.100.7\n", Some("10.0.0.1"), false);
     assert!(
         shown.starts_with("command line: error: 10.0.0.1 is not a global address"),
@@ -128,7 +131,7 @@ fn a_local_run_needs_no_address() {
 }
 
 #[test]
-fn a_local_run_keeps_the_files_address() {
+fn local_keeps_the_files_address() {
     let shown = overridden(
         "ServerBindAddress 10.0.0.1\nAllowPrivateAddresses no\n",
         None,
@@ -171,8 +174,9 @@ fn names_are_looked_up() {
     assert_eq!(two.unwrap().secondary.unwrap().to_string(), "198.51.100.7");
 }
 
+/// An unreadable file is a fault that names the call.
 #[test]
-fn an_unreadable_file_is_a_fault_that_names_the_call() {
+fn an_unreadable_file_is_a_fault() {
     let load = |path: &str| shown(&conf::load(Path::new(path), Overrides::default()));
     assert_eq!(
         load("tests/conf/missing"),
@@ -190,8 +194,9 @@ fn an_unreadable_file_is_a_fault_that_names_the_call() {
     );
 }
 
+/// A file may be missing where none is needed.
 #[test]
-fn a_file_may_be_missing_where_none_is_needed() {
+fn a_file_may_be_missing() {
     let load = |path: &str, name: Option<&Host>| {
         let overrides = Overrides {
             server_name: name,

@@ -55,7 +55,7 @@ fn status(pid: nix::unistd::Pid, field: &str) -> String {
 }
 
 #[test]
-fn the_worker_has_no_privilege_left() {
+fn the_worker_has_no_privilege() {
     if !root() {
         return;
     }
@@ -107,7 +107,7 @@ fn has_no_privilege_of_linux(worker: nix::unistd::Pid) {
 
 /// A directory of root's would lead the worker out of its empty one, and a pipe keeps whoever reads it waiting.
 #[test]
-fn what_the_caller_left_open_stays_with_the_caller() {
+fn nothing_is_inherited() {
     if !root() {
         return;
     }
@@ -141,7 +141,7 @@ fn what_the_caller_left_open_stays_with_the_caller() {
 /// As nothing but env(1) of GNU starts a program.
 #[test]
 #[cfg(target_os = "linux")]
-fn signals_that_the_caller_blocked_or_ignored_work() {
+fn signals_work_though_blocked() {
     if !root() {
         return;
     }
@@ -163,8 +163,9 @@ fn signals_that_the_caller_blocked_or_ignored_work() {
     server.stop();
 }
 
+/// The process id file names the monitor and goes with it.
 #[test]
-fn the_process_id_file_names_the_monitor_and_goes_with_it() {
+fn the_pid_file_names_the_monitor() {
     if !root() {
         return;
     }
@@ -290,8 +291,9 @@ fn two_workers_answer_everything() {
     assert!(last.contains("stopped; 25600 datagrams answered"), "{last}");
 }
 
+/// A bad configuration leaves the old one serving.
 #[test]
-fn a_bad_configuration_leaves_the_old_one_serving() {
+fn a_bad_configuration_is_refused() {
     if !root() {
         return;
     }
@@ -323,8 +325,9 @@ fn a_bad_configuration_leaves_the_old_one_serving() {
     server.stop();
 }
 
+/// Reload moves to other addresses and keeps those that stay.
 #[test]
-fn reload_moves_to_other_addresses_and_keeps_those_that_stay() {
+fn reload_moves_addresses() {
     if !root() {
         return;
     }
@@ -350,9 +353,10 @@ fn reload_moves_to_other_addresses_and_keeps_those_that_stay() {
     server.stop();
 }
 
+/// Reload gives the sockets another receive buffer.
 #[test]
 #[cfg(target_os = "linux")]
-fn reload_gives_the_sockets_another_receive_buffer() {
+fn reload_changes_receive_buffers() {
     if !root() {
         return;
     }
@@ -389,8 +393,9 @@ fn reload_gives_the_sockets_another_receive_buffer() {
     server.stop();
 }
 
+/// A dead worker is replaced at once and then with growing delay.
 #[test]
-fn a_dead_worker_is_replaced_at_once_and_then_with_growing_delay() {
+fn a_dead_worker_is_replaced() {
     if !root() {
         return;
     }
@@ -415,8 +420,9 @@ fn a_dead_worker_is_replaced_at_once_and_then_with_growing_delay() {
     server.stop();
 }
 
+/// A program that is gone is waited for.
 #[test]
-fn a_program_that_is_gone_is_waited_for() {
+fn a_lost_program_is_waited_for() {
     if !root() {
         return;
     }
@@ -441,8 +447,9 @@ fn a_program_that_is_gone_is_waited_for() {
     server.stop();
 }
 
+/// The worker does not outlive its monitor.
 #[test]
-fn the_worker_does_not_outlive_its_monitor() {
+fn no_worker_outlives_its_monitor() {
     if !root() {
         return;
     }

@@ -22,8 +22,9 @@ fn ordinary(scratch: &Scratch) -> Command {
     command
 }
 
+/// A client learns its mapped address.
 #[test]
-fn a_client_learns_its_mapped_address() {
+fn a_client_learns_its_address() {
     let scratch = Scratch::new();
     let (primary, secondary) = addresses();
     if !has(secondary) {
@@ -40,8 +41,9 @@ fn a_client_learns_its_mapped_address() {
     assert_eq!(seen.len(), 2, "one line at start, one at stop: {seen:#?}");
 }
 
+/// A receive buffer that was asked for and not granted is warned of.
 #[test]
-fn a_receive_buffer_that_was_asked_for_and_not_granted_is_warned_of() {
+fn a_small_receive_buffer_is_told() {
     let scratch = Scratch::new();
     let (primary, _) = addresses();
     let buffer = |bytes: u32| {
@@ -60,9 +62,10 @@ fn a_receive_buffer_that_was_asked_for_and_not_granted_is_warned_of() {
     );
 }
 
+/// A reload gives the sockets another receive buffer.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_reload_gives_the_sockets_another_receive_buffer() {
+fn a_reload_changes_the_buffers() {
     let scratch = Scratch::new();
     let (primary, _) = addresses();
     let write = |bytes: u32| {
@@ -127,8 +130,9 @@ fn drops_are_said_once() {
     assert!(lost > 1000, "{seen:#?}");
 }
 
+/// A cone solicitation is answered from the other address.
 #[test]
-fn a_cone_solicitation_is_answered_from_the_other_address() {
+fn cone_answers_by_the_other() {
     let scratch = Scratch::new();
     let (primary, secondary) = addresses();
     if !has(secondary) {
@@ -143,8 +147,9 @@ fn a_cone_solicitation_is_answered_from_the_other_address() {
     server.stop();
 }
 
+/// One address mode serves all but cone solicitations.
 #[test]
-fn one_address_mode_serves_all_but_cone_solicitations() {
+fn one_address_answers_no_cone() {
     let scratch = Scratch::new();
     let (primary, _) = addresses();
     let file = scratch.write("conf", "ServerBindAddress2 none\n");
@@ -165,7 +170,7 @@ fn one_address_mode_serves_all_but_cone_solicitations() {
 
 /// As OpenBSD and NetBSD start daemons, only worse.
 #[test]
-fn a_low_limit_of_open_files_is_raised() {
+fn a_low_file_limit_is_raised() {
     let scratch = Scratch::new();
     let (primary, _) = addresses();
     let config = scratch.write("conf", "Workers 16\n");
@@ -184,7 +189,7 @@ fn a_low_limit_of_open_files_is_raised() {
 }
 
 #[test]
-fn bubbles_pass_between_two_clients() {
+fn bubbles_pass_between_clients() {
     let scratch = Scratch::new();
     let (primary, _) = addresses();
     let server = Server::start(ordinary(&scratch).arg("--local").arg(primary.to_string()));
@@ -220,7 +225,7 @@ fn bubble(server: std::net::Ipv4Addr, from: &Client, to: &Client) -> Vec<u8> {
 /// The variable alone tells nothing: whoever starts a shell below systemd inherits it.
 #[cfg(target_os = "linux")]
 #[test]
-fn lines_carry_their_priority_where_standard_error_is_the_journal() {
+fn journal_lines_carry_priorities() {
     for (stream, first) in [
         ("$(stat -Lc %d:%i /proc/self/fd/2)", "<6>serving"),
         ("1:1", "["),

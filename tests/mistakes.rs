@@ -88,8 +88,9 @@ fn help_and_version_exit_0() {
     }
 }
 
+/// Every fault of a file is reported in one run.
 #[test]
-fn every_fault_of_a_file_is_reported_in_one_run() {
+fn every_fault_in_one_run() {
     let scratch = Scratch::new();
     let file = config(
         &scratch,
@@ -105,16 +106,18 @@ fn every_fault_of_a_file_is_reported_in_one_run() {
     }
 }
 
+/// A good file is checked in silence.
 #[test]
-fn a_good_file_is_checked_in_silence() {
+fn a_good_file_is_silent() {
     let scratch = Scratch::new();
     let file = config(&scratch, "ServerBindAddress 192.0.2.1\n");
     let said = refused(&scratch, &["-n", "-c", &file], 0, &[]);
     assert_eq!(said, "");
 }
 
+/// A missing or unreadable file is named.
 #[test]
-fn a_missing_or_unreadable_file_is_named() {
+fn a_missing_file_is_named() {
     let scratch = Scratch::new();
     let missing = scratch
         .path("missing")
@@ -151,7 +154,7 @@ fn no_address_at_all() {
 }
 
 #[test]
-fn without_root_it_says_what_is_missing() {
+fn without_root_the_remedy_is_told() {
     let scratch = Scratch::new();
     let (primary, _) = addresses();
     let file = config(&scratch, &loopback(primary));
@@ -188,8 +191,9 @@ fn root_lacks_a_capability() {
     assert!(!told.contains("start as root"), "{told}");
 }
 
+/// A process id file that cannot be written.
 #[test]
-fn a_process_id_file_that_cannot_be_written() {
+fn a_pid_file_in_no_directory() {
     let scratch = Scratch::new();
     let (primary, _) = addresses();
     let mut command = Command::new(scratch.program());
@@ -203,8 +207,9 @@ fn a_process_id_file_that_cannot_be_written() {
     expect(&mut command, 1, &words, &scratch);
 }
 
+/// An address that this host does not have.
 #[test]
-fn an_address_that_this_host_does_not_have() {
+fn an_address_of_another_host() {
     if !root() {
         return;
     }
@@ -230,8 +235,9 @@ fn a_port_that_is_taken() {
     refused(&scratch, &["-c", &file], 1, &[&words, "in use"]);
 }
 
+/// A user that does not exist or is root.
 #[test]
-fn a_user_that_does_not_exist_or_is_root() {
+fn a_user_that_cannot_be() {
     if !root() {
         return;
     }
@@ -258,8 +264,9 @@ fn a_user_that_does_not_exist_or_is_root() {
     );
 }
 
+/// An empty directory that is not empty.
 #[test]
-fn an_empty_directory_that_is_not_empty() {
+fn an_unfit_empty_directory() {
     if !root() {
         return;
     }
@@ -340,8 +347,9 @@ fn nobody_reads_the_faults() {
     assert_eq!(wait(&mut child).code(), Some(1));
 }
 
+/// Two servers on one process id file.
 #[test]
-fn two_servers_on_one_process_id_file() {
+fn two_servers_on_one_pid_file() {
     if !root() {
         return;
     }

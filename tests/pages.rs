@@ -22,7 +22,7 @@ fn pages_have_every_option() {
 }
 
 #[test]
-fn miredo_server_conf_5_has_every_directive() {
+fn conf_5_has_every_directive() {
     let page = read("man/miredo-server.conf.5");
     let items: Vec<&str> = page
         .lines()
@@ -33,7 +33,7 @@ fn miredo_server_conf_5_has_every_directive() {
 }
 
 #[test]
-fn miredo_server_conf_5_states_every_default() {
+fn conf_5_states_every_default() {
     let page = read("man/miredo-server.conf.5");
     for directive in DIRECTIVES {
         let item = format!(".It Ic {directive} ");
@@ -48,7 +48,7 @@ fn miredo_server_conf_5_states_every_default() {
 }
 
 #[test]
-fn miredo_server_8_has_every_counter() {
+fn server_8_has_every_counter() {
     let page = items("man/miredo-server.8");
     let phrases = Kind::ALL.iter().map(|kind| kind.as_str());
     let phrases = phrases.chain(Reason::ALL.iter().map(|reason| reason.as_str()));
@@ -60,7 +60,7 @@ fn miredo_server_8_has_every_counter() {
 
 /// Each message that the files of tests/conf/bad and tests/conf/good provoke has an item that ends in the same words.
 #[test]
-fn miredo_server_conf_5_has_every_fault() {
+fn conf_5_has_every_fault() {
     let page = items("man/miredo-server.conf.5");
     let known: BTreeSet<String> = page.iter().map(|item| last_words(item)).collect();
     let directories = ["tests/conf/bad", "tests/conf/good"];
@@ -98,8 +98,9 @@ fn last_words(message: &str) -> String {
     last.join(" ")
 }
 
+/// The sample loads and is the default.
 #[test]
-fn the_sample_loads_and_is_the_default() {
+fn the_sample_is_the_default() {
     let sample = conf::load(Path::new(SAMPLE), Overrides::default());
     assert!(sample.diagnostics.is_empty(), "{:?}", sample.diagnostics);
     let text = "ServerBindAddress 192.0.2.1";

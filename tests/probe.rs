@@ -148,7 +148,7 @@ fn another_service() {
 }
 
 #[test]
-fn an_address_that_nothing_may_be_sent_to() {
+fn a_broadcast_address_is_refused() {
     let (code, said) = probe(&[], Ipv4Addr::BROADCAST);
     assert_eq!(code, Some(1), "{said}");
     // Linux refuses it in connect(2), for want of a permission or of a route; the BSDs and macOS in the send.

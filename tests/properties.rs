@@ -51,12 +51,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(5_000))]
 
     #[test]
-    fn promises_hold_for_sensible_datagrams(input in sensible()) {
+    fn promises_hold_when_sensible(input in sensible()) {
         let _ = input.verdict();
     }
 
     #[test]
-    fn promises_hold_for_damaged_datagrams(input in damaged()) {
+    fn promises_hold_when_damaged(input in damaged()) {
         let _ = input.verdict();
     }
 
@@ -74,7 +74,7 @@ proptest! {
 
 /// Properties of input that never gets anywhere would hold of anything.
 #[test]
-fn generated_datagrams_reach_every_kind_and_reason_but_the_rate_limit() {
+fn generated_datagrams_reach_all() {
     let mut runner = TestRunner::deterministic();
     let verdicts: Vec<Verdict> = (0..10_000)
         .map(|case| match case % 2 {

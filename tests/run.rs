@@ -124,8 +124,9 @@ fn lost(counters: &Counters, loss: Loss) -> u64 {
     counters.lost().find(|(of, _)| *of == loss).unwrap().1
 }
 
+/// Answers leave by the address and to the client that asked.
 #[test]
-fn answers_leave_by_the_address_and_to_the_client_that_asked() {
+fn answers_leave_as_they_came() {
     let lp = Loop::start(true);
     for (via, nonce) in [(Via::Primary, 1), (Via::Secondary, 2)] {
         lp.udp.inject(via, CLIENT, &solicitation(nonce, false));
@@ -149,8 +150,9 @@ fn answers_leave_by_the_address_and_to_the_client_that_asked() {
     );
 }
 
+/// Echoes leave with the address of the client.
 #[test]
-fn echoes_leave_with_the_address_of_the_client() {
+fn echoes_leave_as_the_client() {
     let lp = Loop::start(true);
     lp.udp.inject(Via::Primary, CLIENT, &echo());
     lp.until("the echo", |counters| sent(counters, Kind::NativeEcho) == 1);
@@ -161,8 +163,9 @@ fn echoes_leave_with_the_address_of_the_client() {
     lp.stop();
 }
 
+/// Without a way out echoes are undeliverable.
 #[test]
-fn without_a_way_out_echoes_are_undeliverable() {
+fn echoes_without_a_way_are_lost() {
     let lp = Loop::start(false);
     lp.udp.inject(Via::Primary, CLIENT, &echo());
     lp.until("the loss", |counters| {
@@ -175,8 +178,9 @@ fn without_a_way_out_echoes_are_undeliverable() {
     );
 }
 
+/// What does not go out is counted and stops nothing.
 #[test]
-fn what_does_not_go_out_is_counted_and_stops_nothing() {
+fn losses_are_counted() {
     let lp = Loop::start(true);
     lp.udp
         .decide([Fate::WouldBlock, Fate::Refuse(ErrorKind::PermissionDenied)]);
@@ -212,8 +216,9 @@ fn drops_are_counted() {
     );
 }
 
+/// A socket that fails is tried again.
 #[test]
-fn a_socket_that_fails_is_tried_again() {
+fn a_failing_socket_is_retried() {
     let lp = Loop::start(true);
     lp.udp.break_receive(ErrorKind::NetworkDown);
     lp.udp.inject(Via::Primary, CLIENT, &solicitation(7, false));
@@ -223,8 +228,9 @@ fn a_socket_that_fails_is_tried_again() {
     lp.stop();
 }
 
+/// What is dropped is counted by its reason.
 #[test]
-fn what_is_dropped_is_counted_by_its_reason() {
+fn drops_are_counted_by_reason() {
     let lp = Loop::start(true);
     lp.udp.inject(Via::Primary, CLIENT, b"junk");
     lp.until("the drop", |counters| {

@@ -170,7 +170,7 @@ fn tells_source_and_address<M: Mover>() {
     assert!(subject.inbox.is_empty());
 }
 
-fn a_cut_datagram_is_truncated<M: Mover>() {
+fn a_cut_one_is_truncated<M: Mover>() {
     let mut subject = Subject::<M>::new();
     let (client, from) = client();
     let long = [7; 3000];
@@ -190,7 +190,8 @@ fn a_cut_datagram_is_truncated<M: Mover>() {
     assert_eq!(subject.receive(cases.len()), expected);
 }
 
-fn more_than_a_batch_arrives_in_order<M: Mover>() {
+/// More than a batch arrives in order.
+fn a_long_queue_keeps_order<M: Mover>() {
     let mut subject = Subject::<M>::new();
     let (client, _) = client();
     for number in 0..100_u8 {
@@ -204,7 +205,8 @@ fn more_than_a_batch_arrives_in_order<M: Mover>() {
     }
 }
 
-fn a_flood_does_not_starve_the_other_address<M: Mover>() {
+/// A flood does not starve the other address.
+fn a_flood_starves_nobody<M: Mover>() {
     for flooded in [Via::Primary, Via::Secondary] {
         let sockets = open();
         let quiet = match flooded {
@@ -231,7 +233,8 @@ fn a_flood_does_not_starve_the_other_address<M: Mover>() {
     }
 }
 
-fn a_full_outbox_leaves_by_both_addresses<M: Mover>() {
+/// A full outbox leaves by both addresses.
+fn a_full_outbox_leaves<M: Mover>() {
     let mut subject = Subject::<M>::new();
     let (client, to) = client();
     let mut outbox = Outbox::new();
@@ -266,7 +269,8 @@ fn a_full_outbox_leaves_by_both_addresses<M: Mover>() {
     assert!(lengths.into_iter().eq(0..BATCH));
 }
 
-fn a_refused_datagram_does_not_stop_the_rest<M: Mover>() {
+/// A refused datagram does not stop the rest.
+fn a_refusal_stops_nothing<M: Mover>() {
     let mut subject = Subject::<M>::new();
     let (client, to) = client();
     // Refused with EACCES, since the socket may not broadcast (ip(7)); or for want of a route.
@@ -287,7 +291,8 @@ fn a_refused_datagram_does_not_stop_the_rest<M: Mover>() {
     assert_eq!(arrived, [[1], [4], [5]]);
 }
 
-fn one_address_mode_has_no_secondary<M: Mover>() {
+/// One address mode has no secondary.
+fn one_address_has_no_second<M: Mover>() {
     let sockets = Endpoint::open_pairs(PRIMARY, None, 0, ONE)
         .unwrap()
         .remove(0);
@@ -304,7 +309,7 @@ fn one_address_mode_has_no_secondary<M: Mover>() {
 
 /// The system tells an ICMP error to an unconnected socket only if asked to (ip(7), IP_RECVERR); other systems, other
 /// rules. The second round asks, so that the error really comes.
-fn icmp_errors_do_not_surface<M: Mover>() {
+fn icmp_errors_stay_below<M: Mover>() {
     for asked in [false, true] {
         let sockets = open();
         if asked {
@@ -349,7 +354,8 @@ impl Wake for Count {
     }
 }
 
-fn readiness_comes_with_datagrams_only<M: Mover>() {
+/// Readiness comes with datagrams only.
+fn readiness_means_datagrams<M: Mover>() {
     for via in [Via::Primary, Via::Secondary] {
         let mut subject = Subject::<M>::new();
         let (client, from) = client();
@@ -381,7 +387,8 @@ fn readiness_comes_with_datagrams_only<M: Mover>() {
     }
 }
 
-fn what_arrives_between_receive_and_poll_is_noticed<M: Mover>() {
+/// What arrives between receive and poll is noticed.
+fn no_arrival_is_missed<M: Mover>() {
     let mut subject = Subject::<M>::new();
     let (client, _) = client();
     for round in 0..100_u8 {
@@ -416,14 +423,14 @@ macro_rules! suite {
 
 suite! {
     tells_source_and_address,
-    a_cut_datagram_is_truncated,
-    more_than_a_batch_arrives_in_order,
-    a_flood_does_not_starve_the_other_address,
-    a_full_outbox_leaves_by_both_addresses,
-    a_refused_datagram_does_not_stop_the_rest,
-    one_address_mode_has_no_secondary,
-    icmp_errors_do_not_surface,
-    readiness_comes_with_datagrams_only,
-    what_arrives_between_receive_and_poll_is_noticed,
+    a_cut_one_is_truncated,
+    a_long_queue_keeps_order,
+    a_flood_starves_nobody,
+    a_full_outbox_leaves,
+    a_refusal_stops_nothing,
+    one_address_has_no_second,
+    icmp_errors_stay_below,
+    readiness_means_datagrams,
+    no_arrival_is_missed,
     is_send,
 }
