@@ -62,6 +62,8 @@ pub struct Monitor {
     /// How long to wait before the next replacement.
     delay: Duration,
     reading: Option<Reader>,
+    /// The new worker of a reload serves, and the old one has not ended yet.
+    reloaded: bool,
     /// A reload was asked for while another was under way.
     reload_again: bool,
     /// Until when a report waits for counters.
@@ -97,6 +99,7 @@ impl Monitor {
             replacement: None,
             delay: Duration::ZERO,
             reading: None,
+            reloaded: false,
             reload_again: false,
             report: None,
             counters: Counters::default(),
@@ -132,6 +135,9 @@ impl Monitor {
             }
             self.tend_serving(now);
             self.tend_ending(now);
+            if self.reloaded && self.ending.is_empty() {
+                self.old_worker_is_gone();
+            }
             self.tend_reading(now);
             if self.replacement.is_some_and(|due| due <= now) {
                 self.replace();
@@ -161,6 +167,7 @@ impl Monitor {
     /// Reads the configuration again. If anything is wrong with it, the old worker goes on.
     fn reload(&mut self) {
         if self.reading.is_some()
+            || self.reloaded
             || matches!(
                 self.starting,
                 Some((_, Purpose::Reload(_) | Purpose::First))
@@ -210,6 +217,12 @@ impl Monitor {
         self.sockets = sockets;
         self.plan = plan;
         self.delay = Duration::ZERO;
+        self.reloaded = true;
+    }
+
+    /// Says that a reload is done: what the old worker held is free.
+    fn old_worker_is_gone(&mut self) {
+        self.reloaded = false;
         info!("configuration reloaded, serving {}", self.plan);
         self.reload_if_asked();
     }
