@@ -13,7 +13,7 @@ use std::time::Instant;
 use platform::{REPLY_MAX, Via};
 use serde::{Deserialize, Serialize};
 
-use crate::limit::{Limiter, RateLimit};
+use crate::limit::{Limits, RateLimit};
 use crate::verdict::{Kind, Reason, Reply, Route, Verdict};
 use crate::wire::address::{ServicePrefix, server_link_local};
 use crate::wire::encapsulation::{Datagram, Malformed};
@@ -54,7 +54,7 @@ pub struct Policy {
     /// Peers may have loopback, private and link-local IPv4 addresses, unique local IPv6 addresses, and those of this host: for
     /// laboratories. `AllowPrivateAddresses`.
     pub allow_private: bool,
-    /// What one IPv4 source may ask for; `None` is no limit. `RateLimit`.
+    /// What one receiver may be sent; `None` is no limit. `RateLimit`.
     pub rate_limit: Option<RateLimit>,
 }
 
@@ -69,11 +69,11 @@ pub struct Arrival<'a> {
     pub from: SocketAddrV4,
     /// The address it came to.
     pub via: Via,
-    /// When. Only the rate limit asks; a time before an earlier datagram's is harmless.
+    /// When. Only the limits ask; a time before an earlier datagram's is harmless.
     pub at: Instant,
 }
 
-/// A Teredo server. It keeps no state of its clients (RFC 4380 section 5) but the rate limit.
+/// A Teredo server. It keeps no state of its clients (RFC 4380 section 5) but what the limits count.
 #[derive(Clone, Debug)]
 pub struct Server {
     primary: Ipv4Addr,
@@ -82,7 +82,7 @@ pub struct Server {
     mtu: u16,
     link_local: Ipv6Addr,
     peers: Peers,
-    limiter: Option<Limiter>,
+    limits: Limits,
 }
 
 impl Server {
@@ -100,14 +100,15 @@ impl Server {
             mtu: policy.mtu,
             link_local: server_link_local(settings.primary),
             peers: Peers::new(policy.allow_private, own, settings.broadcasts),
-            limiter: policy.rate_limit.map(Limiter::new),
+            limits: Limits::new(policy.rate_limit),
         }
     }
 
     /// Decides about one datagram. The packet to send, if there is one, is at the start of `out`; the rest of `out` is unspecified.
     ///
-    /// The rules run in the order of what they cost, not of their numbers: the IPv4 source needs no look at the bytes, and the rate
-    /// limit and the checksums come last, so that a flood of nonsense costs little and spends nobody's allowance.
+    /// The rules run in the order of what they cost, not of their numbers: the IPv4 source needs no look at the bytes, and the
+    /// checksums come late, so that a flood of nonsense costs little. The limits come last: they count what is really sent, and
+    /// nonsense spends nobody's allowance. To write a packet that is then refused costs little beside sending it.
     pub fn handle(&mut self, arrival: &Arrival<'_>, out: &mut [u8; REPLY_MAX]) -> Verdict {
         match self.decide(arrival, out) {
             Ok(reply) => Verdict::Send(reply),
@@ -128,19 +129,16 @@ impl Server {
             .map_err(source_refused)?;
         let datagram = Datagram::parse(arrival.bytes).map_err(malformed)?;
         let task = self.accept(&datagram, arrival.from)?;
-        if let Some(limiter) = &mut self.limiter
-            && !limiter.admits(*arrival.from.ip(), arrival.at)
-        {
-            return Err(Reason::RateLimited);
-        }
-        match task {
+        let reply = match task {
             Task::Advertise => self.advertise(&datagram, arrival, out),
             Task::AnswerEcho => self.answer_echo(&datagram, arrival, out),
             Task::ForwardToTeredo(client) => {
                 self.forward_to_teredo(&datagram, client, arrival.from, out)
             }
             Task::ForwardToNative => forward::forward_to_native(&datagram, out),
-        }
+        }?;
+        self.limits.admit(&reply.route, arrival.at)?;
+        Ok(reply)
     }
 }
 

@@ -162,8 +162,8 @@ phrased! {
         /// To be forwarded, but with an origin indication, which only servers insert: forwarded already (RFC 4380 sections 5.1.1 and
         /// 7.4.3).
         Forwarded = "forwarded already",
-        /// Its IPv4 source asks for more than the configured limit (RFC 4380 section 7.3.5).
-        RateLimited = "source over its rate limit",
+        /// Its receiver was sent as much as the configured limit allows (RFC 4380 section 7.4).
+        RateLimited = "receiver over its rate limit",
         /// To this server, or to all routers, but nothing that it answers there: neither a Router Solicitation, nor an echo
         /// request to the server's own address (RFC 4380 section 5.3.1).
         Unanswered = "to this server, but nothing it answers",
