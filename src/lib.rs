@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`wire`] | Teredo addresses, encapsulation, IPv6 and ICMPv6, as views of bytes and as values |
 //! | [`server`] | what becomes of one datagram; no socket, clock, log or allocation |
-//! | [`limit`] | how much one receiver is sent |
+//! | [`limit`] | how much one receiver is sent, and how networks share |
 //! | [`verdict`] | what was done, or which rule dropped the datagram; counted by both |
 //! | [`run`] | the loops between platform and server |
 //! | [`report`] | what a loop counts, and tells the log |

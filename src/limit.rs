@@ -2,13 +2,16 @@
 //!
 //! | module | what it is for |
 //! | --- | --- |
-//! | `reflection` | no address gets more than its limit, so that the server is nobody's weapon; always |
+//! | `reflection` | a limit for each receiver, at all times: nobody can use the server to flood others |
+//! | `shares` | fair shares between networks, only while more arrives than the worker can answer |
+//! | `tree` | the networks that ask, divided as finely as the shares need |
 //!
-//! What counts are packets that are to leave, and nothing else: what a rule drops spends nobody's allowance.
+//! Both count packets that would be sent, and nothing else: a packet that a rule drops uses no allowance.
 //!
-//! It is counted by the generic cell rate algorithm in its virtual scheduling form (ITU-T I.371, annex A), which is a leaky bucket that
+//! Both use the generic cell rate algorithm in its virtual scheduling form (ITU-T I.371, annex A), which is a leaky bucket that
 //! keeps one number: the theoretical arrival time of the next packet.
 
+use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -17,8 +20,13 @@ use serde::{Deserialize, Serialize};
 use crate::verdict::{Reason, Route};
 
 mod reflection;
+mod shares;
+#[cfg(test)]
+mod simulation;
+mod tree;
 
 use reflection::{Reflection, receiver};
+use shares::Shares;
 
 /// What one receiver may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,34 +38,64 @@ pub struct RateLimit {
     pub burst: NonZeroU32,
 }
 
-/// The limits of one worker: 128 KiB, allocated once.
+/// What a loop received in one call, and what it knows of the datagrams that still wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// How many datagrams.
+    pub datagrams: usize,
+    /// The batch could hold no more.
+    pub full: bool,
+    /// So much waits that the system may soon drop some. `None` if the system does not tell.
+    pub backlogged: Option<bool>,
+    /// How long the loop had nothing to do before this batch.
+    pub rest: Duration,
+}
+
+/// Both limits of one worker thread. They take 256 KiB, allocated once.
 #[derive(Clone, Debug)]
 pub struct Limits {
     reflection: Option<Reflection>,
+    shares: Shares,
     /// When the first packet came. Times before it count as it.
     epoch: Option<Instant>,
 }
 
 impl Limits {
-    /// Nobody has been sent anything yet.
+    /// Nothing was sent yet. Without a limit for receivers, fair shares apply all the same.
     #[must_use]
     pub fn new(receivers: Option<RateLimit>) -> Self {
         Self {
             reflection: receivers.map(Reflection::new),
+            shares: Shares::new(),
             epoch: None,
         }
     }
 
-    /// Says whether a packet may leave by `route`, and counts it if so.
+    /// Takes note of a batch. Call this before [`Limits::admit`] for any packet of it.
+    pub fn arrived(&mut self, batch: Batch, at: Instant) {
+        let now = self.now(at);
+        self.shares.arrived(batch, now);
+    }
+
+    /// Says whether a packet that `source` asked for may leave by `route`, and counts it if so.
     ///
     /// # Errors
     /// The limit that it is over.
-    pub fn admit(&mut self, route: &Route, at: Instant) -> Result<(), Reason> {
+    pub fn admit(&mut self, source: Ipv4Addr, route: &Route, at: Instant) -> Result<(), Reason> {
         let now = self.now(at);
-        if let Some(reflection) = &mut self.reflection {
-            let receiver = receiver(route);
-            let account = reflection.account(receiver, now);
-            let account = account.ok_or(Reason::RateLimited)?;
+        let receiver = receiver(route);
+        let account = match &self.reflection {
+            Some(reflection) => Some(
+                reflection
+                    .account(receiver, now)
+                    .ok_or(Reason::RateLimited)?,
+            ),
+            None => None,
+        };
+        if !self.shares.admit(source, now) {
+            return Err(Reason::Crowded);
+        }
+        if let (Some(reflection), Some(account)) = (&mut self.reflection, account) {
             reflection.charge(account, receiver, now);
         }
         Ok(())

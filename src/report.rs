@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use log::{Level, debug, error, log_enabled, warn};
+use log::{Level, error, log, log_enabled, warn};
 use platform::{Inbox, OsError, Progress, Received, SendReport, Via};
 
 use crate::verdict::{Counters, LogLimit, Loss, Reason, Route, Verdict};
@@ -74,11 +74,14 @@ impl Report {
         if !matches!(verdict, Verdict::Send(reply) if matches!(reply.route, Route::Native { .. })) {
             self.counters.record(verdict);
         }
-        if let Verdict::Drop(reason) = verdict
-            && log_enabled!(Level::Debug)
-            && self.drops.admits(*reason as usize, now)
-        {
-            debug!("dropped a datagram of {}: {reason}", received.from);
+        let Verdict::Drop(reason) = verdict else {
+            return;
+        };
+        // These packets obey every rule, so they are losses.
+        let is_loss = matches!(reason, Reason::RateLimited | Reason::Crowded);
+        let level = if is_loss { Level::Warn } else { Level::Debug };
+        if log_enabled!(level) && self.drops.admits(*reason as usize, now) {
+            log!(level, "dropped a datagram of {}: {reason}", received.from);
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -11,8 +12,9 @@ use std::time::{Duration, Instant};
 use async_std::channel::{self, Receiver, Sender};
 use async_std::future::timeout;
 use async_std::task;
-use platform::{Icmp6, Inbox, Outbox, Progress, RawIcmp6, Received, UdpPair};
+use platform::{BATCH, Icmp6, Inbox, Outbox, Progress, RawIcmp6, Received, UdpPair};
 
+use crate::limit::Batch;
 use crate::report::{Ledger, Report};
 use crate::server::{Arrival, Server};
 use crate::verdict::{Route, Verdict};
@@ -59,6 +61,7 @@ pub fn serve<U: UdpPair, R: RawIcmp6>(
         inbox,
         outbox,
         report,
+        rest: Duration::ZERO,
     };
     task::block_on(async {
         started();
@@ -77,6 +80,8 @@ struct Carrier<U, R> {
     inbox: Inbox,
     outbox: Outbox,
     report: Report,
+    /// How long there was nothing to do since the last batch.
+    rest: Duration,
 }
 
 impl<U: UdpPair, R: RawIcmp6> Carrier<U, R> {
@@ -91,7 +96,10 @@ impl<U: UdpPair, R: RawIcmp6> Carrier<U, R> {
                 }
                 Ok(Progress::WouldBlock) => {
                     self.report.publish();
-                    self.readable(stop).await
+                    let begin = Instant::now();
+                    let readable = self.readable(stop).await;
+                    self.rest = self.rest.saturating_add(begin.elapsed());
+                    readable
                 }
                 Err(error) => Err(error),
             };
@@ -115,6 +123,13 @@ impl<U: UdpPair, R: RawIcmp6> Carrier<U, R> {
 
     /// Handles what the inbox holds and sends the answers.
     fn carry(&mut self, now: Instant) {
+        let batch = Batch {
+            datagrams: self.inbox.len(),
+            full: self.inbox.len() == BATCH,
+            backlogged: self.inbox.backlogged(),
+            rest: mem::take(&mut self.rest),
+        };
+        self.server.arrived(batch, now);
         for received in self.inbox.iter() {
             // There is room: an outbox holds an answer to each datagram of an inbox.
             let Some(out) = self.outbox.free() else { break };

@@ -13,7 +13,7 @@ use std::time::Instant;
 use platform::{REPLY_MAX, Via};
 use serde::{Deserialize, Serialize};
 
-use crate::limit::{Limits, RateLimit};
+use crate::limit::{Batch, Limits, RateLimit};
 use crate::verdict::{Kind, Reason, Reply, Route, Verdict};
 use crate::wire::address::{ServicePrefix, server_link_local};
 use crate::wire::encapsulation::{Datagram, Malformed};
@@ -116,6 +116,11 @@ impl Server {
         }
     }
 
+    /// Takes note of a batch. Call this before [`Server::handle`] for any datagram of it: fair shares depend on it.
+    pub fn arrived(&mut self, batch: Batch, at: Instant) {
+        self.limits.arrived(batch, at);
+    }
+
     fn decide(
         &mut self,
         arrival: &Arrival<'_>,
@@ -137,7 +142,8 @@ impl Server {
             }
             Task::ForwardToNative => forward::forward_to_native(&datagram, out),
         }?;
-        self.limits.admit(&reply.route, arrival.at)?;
+        let source = *arrival.from.ip();
+        self.limits.admit(source, &reply.route, arrival.at)?;
         Ok(reply)
     }
 }

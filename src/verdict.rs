@@ -164,6 +164,8 @@ phrased! {
         Forwarded = "forwarded already",
         /// Its receiver was sent as much as the configured limit allows (RFC 4380 section 7.4).
         RateLimited = "receiver over its rate limit",
+        /// More arrives than the worker can answer, and the network of its source asks for more than its share.
+        Crowded = "network over its fair share",
         /// To this server, or to all routers, but nothing that it answers there: neither a Router Solicitation, nor an echo
         /// request to the server's own address (RFC 4380 section 5.3.1).
         Unanswered = "to this server, but nothing it answers",

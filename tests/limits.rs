@@ -1,6 +1,10 @@
-//! What is sent of what no rule forbids.
+//! What is sent of what no rule forbids: by receiver always, by network while more arrives than can be answered.
 #![forbid(unsafe_code)]
 #![cfg(test)] // Clippy lets test code panic where it says so.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows has failed"
+)]
 
 mod harness;
 
@@ -9,7 +13,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use harness::solicitation;
-use miredo_server::limit::RateLimit;
+use miredo_server::limit::{Batch, RateLimit};
 use miredo_server::server::{Arrival, Policy, Server, Settings};
 use miredo_server::verdict::{Reason, Verdict};
 use miredo_server::wire::address::{ServicePrefix, TeredoAddress};
@@ -64,6 +68,19 @@ impl Subject {
 
     fn solicit(&mut self, from: Ipv4Addr) -> Verdict {
         self.handle(from, 40_000, &solicitation(1, false))
+    }
+
+    /// A batch arrives while so much waits that some will be lost, after a rest of so many milliseconds.
+    fn crowd(&mut self, rest: u64) {
+        let rest = Duration::from_millis(rest);
+        self.now += rest;
+        let batch = Batch {
+            datagrams: 64,
+            full: true,
+            backlogged: Some(true),
+            rest,
+        };
+        self.server.arrived(batch, self.now);
     }
 }
 
@@ -208,4 +225,45 @@ fn two_busy_hosts_leave_their_neighbour_everything() {
 fn without_a_limit_nobody_is_refused() {
     let mut subject = Subject::new(None);
     assert_eq!(sent((0..100_000).map(|_| subject.solicit(CLIENT))), 100_000);
+}
+
+/// With a limit or without.
+#[test]
+fn networks_share_while_more_arrives_than_can_be_answered() {
+    for limit in [None, Some((10_000, 10_000))] {
+        let mut subject = Subject::new(limit);
+        let mut crowded = 0;
+        for number in 0..10_000 {
+            if number % 64 == 0 {
+                subject.crowd(0);
+            }
+            let verdict = subject.solicit(address(number));
+            crowded += u32::from(verdict == Verdict::Drop(Reason::Crowded));
+            if number % 100 == 0 {
+                assert_eq!(sent([subject.solicit(CLIENT)]), 1, "{number}");
+            }
+            subject.now += Duration::from_micros(10);
+        }
+        assert!(crowded > 1000, "{crowded}");
+    }
+}
+
+/// It is not sent, so that its receiver may still have as much.
+#[test]
+fn what_a_network_is_refused_spends_no_allowance() {
+    let mut subject = Subject::new(Some((1, 8000)));
+    let mut had = 0;
+    for _ in 0..10 {
+        subject.crowd(0);
+        for _ in 0..1000 {
+            had += u32::from(matches!(subject.solicit(CLIENT), Verdict::Send(_)));
+        }
+        let _quiet = subject.solicit(address(1));
+        subject.now += Duration::from_millis(10);
+    }
+    assert!((1000..8000).contains(&had), "{had}");
+    // After a rest, nothing is scarce.
+    subject.crowd(100);
+    had += sent((0..10_000).map(|_| subject.solicit(CLIENT)));
+    assert_eq!(had, 8000);
 }

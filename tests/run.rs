@@ -241,3 +241,34 @@ fn drops_are_counted_by_reason() {
     assert_eq!(lp.udp.sent(), []);
     lp.stop();
 }
+
+/// However fast this machine is: the socket says that too much waits, until somebody is refused.
+#[test]
+fn a_backlog_makes_networks_share() {
+    let lp = Loop::start(true);
+    lp.udp.set_backlogged(true);
+    let busy = Ipv4Addr::new(203, 0, 113, 7);
+    let crowded = |counters: &Counters| {
+        counters
+            .dropped()
+            .any(|(reason, count)| reason == Reason::Crowded && count > 0)
+    };
+    let mut asked = 0;
+    while !crowded(&lp.ledger.read()) {
+        for number in 0..640_u16 {
+            let source = if number % 64 == 0 { *CLIENT.ip() } else { busy };
+            let source = SocketAddrV4::new(source, 1024 + number);
+            lp.udp
+                .inject(Via::Primary, source, &solicitation(number.into(), false));
+        }
+        asked += 640;
+        lp.until("all of it", |counters| {
+            counters.numbers().sum::<u64>() == asked
+        });
+    }
+    // The client's are answered, all of them.
+    let answers = lp.udp.sent();
+    let to_client = |answer: &&fake::SentDatagram| answer.to.ip() == CLIENT.ip();
+    assert_eq!(answers.iter().filter(to_client).count() as u64, asked / 64);
+    lp.stop();
+}
