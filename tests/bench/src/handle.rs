@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use miredo_server::limit::RateLimit;
+use miredo_server::limit::{Batch, RateLimit};
 use miredo_server::server::{Arrival, Policy, Server, Settings};
 use miredo_server::verdict::Verdict;
 use miredo_server::wire::address::{ServicePrefix, TeredoAddress, server_link_local};
@@ -36,6 +36,8 @@ struct Case {
     bytes: Vec<u8>,
     from: SocketAddrV4,
     limit: Option<RateLimit>,
+    /// More arrives than can be answered, and its source is over its share.
+    crowded: bool,
 }
 
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 10), 40_000);
@@ -70,13 +72,16 @@ fn run(case: &Case, args: &HandleArgs) -> (String, f64) {
     let mut server = server(case.limit);
     let mut out = [0; REPLY_MAX];
     let begin = Instant::now();
-    let arrival = Arrival {
+    let mut arrival = Arrival {
         bytes: &case.bytes,
         truncated: false,
         from: case.from,
         via: Via::Primary,
         at: begin,
     };
+    if case.crowded {
+        crowd(&mut server, &mut arrival);
+    }
     // A second one shows what a limit makes of it.
     let _ = server.handle(&arrival, &mut out);
     let verdict = match server.handle(&arrival, &mut out) {
@@ -100,6 +105,29 @@ fn run(case: &Case, args: &HandleArgs) -> (String, f64) {
         }
     }
     (verdict.to_owned(), report::median(&rounds))
+}
+
+/// Has the source ask for far more than its share, until it is told from all of its neighbours.
+fn crowd(server: &mut Server, arrival: &mut Arrival<'_>) {
+    let mut out = [0; REPLY_MAX];
+    let batch = Batch {
+        datagrams: ROUND as usize,
+        full: true,
+        backlogged: Some(true),
+        rest: Duration::ZERO,
+    };
+    for _ in 0..5 {
+        server.arrived(batch, arrival.at);
+        for _ in 0..ROUND {
+            let _ = server.handle(arrival, &mut out);
+        }
+        let quiet = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), 40_000);
+        let from = std::mem::replace(&mut arrival.from, quiet);
+        let _ = server.handle(arrival, &mut out);
+        arrival.from = from;
+        arrival.at += Duration::from_millis(10);
+    }
+    server.arrived(batch, arrival.at);
 }
 
 fn server(rate_limit: Option<RateLimit>) -> Server {
@@ -137,6 +165,7 @@ fn cases() -> Result<Vec<Case>, Fault> {
         bytes,
         from: CLIENT,
         limit: None,
+        crowded: false,
     };
     let elsewhere = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 11), 40_000);
     Ok(vec![
@@ -152,6 +181,10 @@ fn cases() -> Result<Vec<Case>, Fault> {
         Case {
             limit: Some(never),
             ..case("solicitation, over a limit", first(Kind::Solicitation)?)
+        },
+        Case {
+            crowded: true,
+            ..case("solicitation, over a share", first(Kind::Solicitation)?)
         },
         Case {
             from: elsewhere,

@@ -20,6 +20,10 @@ const FLOOD_ONE: (Ipv4Addr, u32) = (Ipv4Addr::new(203, 0, 113, 7), 1);
 const FLOOD_24: (Ipv4Addr, u32) = (Ipv4Addr::new(203, 0, 113, 0), 1 << 8);
 // No network of this size is for documentation; none of its packets leaves the cable.
 const FLOOD_8: (Ipv4Addr, u32) = (Ipv4Addr::new(11, 0, 0, 0), 1 << 24);
+/// The same with the clients inside.
+const INSIDE_24: (Ipv4Addr, u32) = (Ipv4Addr::new(198, 51, 100, 0), 1 << 8);
+const INSIDE_16: (Ipv4Addr, u32) = (Ipv4Addr::new(198, 51, 0, 0), 1 << 16);
+const INSIDE_8: (Ipv4Addr, u32) = (Ipv4Addr::new(198, 0, 0, 0), 1 << 24);
 
 /// What is compared with what: the names of subjects that others are measured by.
 pub(crate) const REFERENCE: &str = "reference";
@@ -81,7 +85,7 @@ impl Means {
         let one = self.names(&["floor"], &[""]);
         let many = self.names(&["floor-n"], &["-n"]);
         let paced = self.names(&["floor"], &["", "-default"]);
-        let flooded = self.names(&[], &["-default"]);
+        let flooded = self.names(&["floor"], &["-default"]);
         let alone = self.names(&[], &[""]);
         let plain = self.names(&["floor-plain", "floor"], &[""]);
         let closed = Pace::Window(8);
@@ -161,6 +165,21 @@ impl Means {
                 "1,000/s under a flood of solicitations from a /8",
                 Solicitation,
                 FLOOD_8,
+            ),
+            flood(
+                "1,000/s inside a /24 that floods solicitations",
+                Solicitation,
+                INSIDE_24,
+            ),
+            flood(
+                "1,000/s inside a /16 that floods solicitations",
+                Solicitation,
+                INSIDE_16,
+            ),
+            flood(
+                "1,000/s inside a /8 that floods solicitations",
+                Solicitation,
+                INSIDE_8,
             ),
             absent(
                 "1,000 solicitations/s beside 5,000 bubbles/s to absent neighbours",
