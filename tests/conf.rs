@@ -194,6 +194,100 @@ fn an_unreadable_file_is_a_fault() {
     );
 }
 
+#[test]
+fn no_text_is_no_configuration() {
+    let path = std::env::temp_dir().join(format!("miredo-conf-{}", std::process::id()));
+    let load = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let shown = shown(&conf::load(&path, Overrides::default()));
+        fs::remove_file(&path).unwrap();
+        let named = format!("{}: error: ", path.display());
+        shown.strip_prefix(&named).unwrap().to_owned()
+    };
+    let text = "# café\nServerBindAddress 192.0.2.1\n";
+    let nul = "a NUL octet in line 3: not a configuration file\n";
+    assert_eq!(load(format!("{text}\0").as_bytes()), nul);
+    assert_eq!(load(format!("{text}x\0\n\n").as_bytes()), nul);
+    let utf_16 = "UTF-16: not a configuration file; save it as UTF-8\n";
+    let units = || "\u{feff}ServerBindAddress 192.0.2.1\n".encode_utf16();
+    assert_eq!(
+        load(&units().flat_map(u16::to_le_bytes).collect::<Vec<_>>()),
+        utf_16
+    );
+    assert_eq!(
+        load(&units().flat_map(u16::to_be_bytes).collect::<Vec<_>>()),
+        utf_16
+    );
+}
+
+/// The C server takes it for a part of the first word. Where that begins a comment, as in most files, both read the same.
+#[test]
+fn a_byte_order_mark_is_ignored() {
+    let read = |text: &str| shown(&conf::parse(Path::new(PATH), text, Overrides::default()));
+    let warning = "test.conf:1:1: warning: a byte order mark, ignored\n    \\u{feff}";
+    for text in [
+        "ServerBindAddress 192.0.2.1\n",
+        "#\nServerBindAddress 192.0.2.1\n",
+    ] {
+        let marked = read(&format!("\u{feff}{text}"));
+        assert!(marked.starts_with(warning), "{marked}");
+        assert!(marked.ends_with(&read(text)), "{marked}");
+        assert!(!marked.contains("unknown"), "{marked}");
+    }
+    // Elsewhere it is a character like any other.
+    assert!(read("#\n\u{feff}Workers 1\n").contains("unknown directive \\u{feff}Workers"));
+}
+
+#[test]
+fn the_first_faults_are_shown() {
+    let kinds = [
+        ("x\n", ":7:1: warning: unknown directive x, ignored"),
+        ("Workers\n", ":7:1: warning: Workers has no value, ignored"),
+        (
+            "Prefix 1\n",
+            ":7:1: warning: Prefix again, ignored: line 1 sets it",
+        ),
+    ];
+    for (line, seventh) in kinds {
+        let times = 50_000;
+        let text = format!("Prefix 1\n{}InterfaceMTU 64", line.repeat(times));
+        let parsed = conf::parse(Path::new(PATH), &text, Overrides::default());
+        let shown = parsed.diagnostics.iter();
+        let shown: Vec<String> = shown.map(|fault| fault.headline().to_string()).collect();
+        assert_eq!(shown.len(), 21, "{shown:#?}");
+        assert!(shown[6].contains(seventh), "{shown:#?}");
+        // No error is among those that are not shown.
+        for error in [
+            "test.conf:1:8: error: ",
+            ":14: error: InterfaceMTU 64",
+            "test.conf: error: no ",
+        ] {
+            assert!(
+                shown.iter().any(|fault| fault.contains(error)),
+                "{shown:#?}"
+            );
+        }
+        // Three errors leave room for 17 warnings.
+        let last = format!(
+            "test.conf: warning: further warnings, not shown: {}",
+            times - 17
+        );
+        assert_eq!(shown[20], last);
+    }
+}
+
+#[test]
+fn twenty_faults_are_all_shown() {
+    let text = "ServerBindAddress 192.0.2.1\n".to_owned() + &"x\n".repeat(20);
+    let count = |text: &str| {
+        let parsed = conf::parse(Path::new(PATH), text, Overrides::default());
+        let last = parsed.diagnostics.last().unwrap().to_string();
+        (parsed.diagnostics.len(), last.contains("further"))
+    };
+    assert_eq!(count(&text), (20, false));
+    assert_eq!(count(&(text + "x\n")), (21, true));
+}
+
 /// A file may be missing where none is needed.
 #[test]
 fn a_file_may_be_missing() {

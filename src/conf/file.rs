@@ -6,6 +6,7 @@ use config::{Map, Source, Value, ValueKind};
 
 use super::diagnostic::{Diagnostic, Position, Severity};
 use super::directive::{self, Directive};
+use super::faults::Faults;
 use super::scan::{self, Line};
 use super::value::clip;
 
@@ -18,12 +19,17 @@ pub(super) struct File {
 
 impl File {
     /// Reads the lines, and reports those that set nothing.
-    pub(super) fn read(path: &Path, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Self {
+    pub(super) fn read(path: &Path, text: &str, faults: &mut Faults) -> Self {
         let path = path.to_owned();
         let lines = Vec::new();
         let mut file = Self { path, lines };
+        if let Some(at) = scan::byte_order_mark(text) {
+            let message = "a byte order mark, ignored";
+            let help = Some("save the file as UTF-8 without it".to_owned());
+            faults.push(file.fault(Severity::Warning, Some(at), message, help));
+        }
         for line in scan::lines(text) {
-            file.take(line, diagnostics);
+            file.take(line, faults);
         }
         file
     }
@@ -58,31 +64,37 @@ impl File {
         }
     }
 
-    fn take(&mut self, line: Line, diagnostics: &mut Vec<Diagnostic>) {
-        let warn =
+    fn take(&mut self, line: Line, faults: &mut Faults) {
+        let warning =
             |at, message: String, help| self.fault(Severity::Warning, Some(at), message, help);
         let name = &line.name.text;
         let Some(directive) = Directive::named(name) else {
-            let message = format!("unknown directive {}, ignored", clip(name));
-            diagnostics.push(warn(line.at(&line.name), message, directive::advice(name)));
+            faults.warn(|| {
+                let message = format!("unknown directive {}, ignored", clip(name));
+                warning(line.at(&line.name), message, directive::advice(name))
+            });
             return;
         };
         if line.words.is_empty() {
-            let message = format!("{directive} has no value, ignored");
-            diagnostics.push(warn(line.at(&line.name), message, None));
+            faults.warn(|| {
+                let message = format!("{directive} has no value, ignored");
+                warning(line.at(&line.name), message, None)
+            });
             return;
         }
         if let Some(first) = self.line(directive) {
-            let first = first.number();
-            let message = format!("{directive} again, ignored: line {first} sets it");
-            diagnostics.push(warn(line.at(&line.name), message, None));
+            faults.warn(|| {
+                let first = first.number();
+                let message = format!("{directive} again, ignored: line {first} sets it");
+                warning(line.at(&line.name), message, None)
+            });
             return;
         }
         let extra = line.words.get(directive.words()..).unwrap_or_default();
         if let [first, .., last] | [first @ last] = extra {
             let message = format!("further words after the value of {directive}, ignored");
             let help = Some("a comment starts with #".to_owned());
-            diagnostics.push(warn(line.between(first, last), message, help));
+            faults.push(warning(line.between(first, last), message, help));
         }
         self.lines.push((directive, line));
     }

@@ -6,6 +6,7 @@ use config::{ConfigError, Value, ValueKind};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::directive::{DIRECTIVES, Directive};
+use super::faults::Faults;
 use super::file::File;
 use super::host::{self, Host, Secondary};
 use super::value::{self, Fault, clip};
@@ -17,38 +18,32 @@ use crate::wire::address::ServicePrefix;
 const COMMAND_LINE: &str = "command line";
 
 pub(super) fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed {
-    let mut diagnostics = Vec::new();
-    let mut file = File::read(path, text, &mut diagnostics);
+    let mut faults = Faults::default();
+    let mut file = File::read(path, text, &mut faults);
     if overrides.server_name.is_some() {
-        ignore_secondary_address(&mut file, &mut diagnostics);
+        ignore_secondary_address(&mut file, &mut faults);
     }
     let config = match merge(&file, overrides) {
         Ok(merged) => Reader {
             merged,
-            file,
-            diagnostics: &mut diagnostics,
+            file: &file,
+            faults: &mut faults,
         }
         .config(),
         Err(error) => {
-            diagnostics.push(file.fault(Severity::Error, None, error.to_string(), None));
+            faults.push(file.fault(Severity::Error, None, error.to_string(), None));
             None
         }
     };
-    let failed = diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.severity == Severity::Error);
-    diagnostics.sort_by_key(|diagnostic| match &diagnostic.at {
-        Some(at) => (at.line, at.column),
-        None => (usize::MAX, 0),
-    });
     Parsed {
-        config: config.filter(|_| !failed),
-        diagnostics,
+        config: config.filter(|_| !faults.failed()),
+        diagnostics: faults
+            .into_diagnostics(|message| file.fault(Severity::Warning, None, message, None)),
     }
 }
 
 /// Removes the secondary address: it belongs to the server of the file, and the command line names another.
-fn ignore_secondary_address(file: &mut File, diagnostics: &mut Vec<Diagnostic>) {
+fn ignore_secondary_address(file: &mut File, faults: &mut Faults) {
     let directive = Directive::ServerBindAddress2;
     let Some((line, value)) = file
         .line(directive)
@@ -61,7 +56,7 @@ fn ignore_secondary_address(file: &mut File, diagnostics: &mut Vec<Diagnostic>) 
     }
     let message = format!("{directive} ignored: the command line names another server");
     let at = Some(line.at(&line.name));
-    diagnostics.push(file.fault(Severity::Warning, at, message, None));
+    faults.push(file.fault(Severity::Warning, at, message, None));
     file.remove(directive);
 }
 
@@ -92,8 +87,8 @@ fn merge(file: &File, overrides: Overrides<'_>) -> Result<config::Config, Config
 /// Reads the merged values, and reports each that is bad.
 struct Reader<'a> {
     merged: config::Config,
-    file: File,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    file: &'a File,
+    faults: &'a mut Faults,
 }
 
 impl Reader<'_> {
@@ -218,7 +213,7 @@ impl Reader<'_> {
                 self.file.fault(severity, at, message, help)
             }
         };
-        self.diagnostics.push(diagnostic);
+        self.faults.push(diagnostic);
     }
 }
 

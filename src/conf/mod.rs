@@ -4,17 +4,19 @@
 //! | --- | --- |
 //! | `scan` | text to lines of words, with their places |
 //! | `directive` | the directives' names and defaults |
+//! | `faults` | the faults of a file, as many as anybody reads |
 //! | `file` | which line sets which directive; the layer that `config` merges |
 //! | `layers` | defaults, file and command line merged; each value read and checked |
 //! | `value`, `host`, `facility` | text to typed values |
 //! | `diagnostic` | a fault with its line and a caret |
 //!
-//! Every fault of a file is found in one run. The rules are those of the C server: names are compared without regard to case, the
+//! Every fault of a file is found in one run, and of many warnings the first are reported. The rules are those of the C server: names are compared without regard to case, the
 //! first of repeated directives counts, and an unknown one is ignored with a warning.
 
 mod diagnostic;
 mod directive;
 mod facility;
+mod faults;
 mod file;
 mod host;
 mod layers;
@@ -113,7 +115,7 @@ pub struct Overrides<'a> {
 pub struct Parsed {
     /// The configuration; present if and only if no diagnostic is an error.
     pub config: Option<Config>,
-    /// Every fault, in the order of the lines.
+    /// All errors and the first warnings, in the order of the lines; of more warnings, how many there are.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -184,5 +186,22 @@ fn read(path: &Path) -> io::Result<String> {
         let message = format!("larger than {MAX_BYTES} bytes: not a configuration file");
         return Err(io::Error::new(ErrorKind::FileTooLarge, message));
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    match why_no_text(&bytes) {
+        Some(why) => Err(io::Error::new(ErrorKind::InvalidData, why)),
+        None => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// Why a file is no text, if it is not. Whoever takes a NUL octet for the end of a line, as C does, and whoever does not
+/// would read two configurations in it.
+fn why_no_text(bytes: &[u8]) -> Option<String> {
+    let before = bytes.get(..bytes.iter().position(|byte| *byte == 0)?)?;
+    // Some editors call it Unicode.
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Some("UTF-16: not a configuration file; save it as UTF-8".to_owned());
+    }
+    let line = before.split(|byte| *byte == b'\n').count();
+    Some(format!(
+        "a NUL octet in line {line}: not a configuration file"
+    ))
 }

@@ -22,10 +22,24 @@ pub(super) struct Word {
     column: usize,
 }
 
+/// What some editors write at the start of a file in UTF-8. It is white space there.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The place of a byte order mark, if the text begins with one.
+pub(super) fn byte_order_mark(text: &str) -> Option<Position> {
+    let line = text.split('\n').next()?;
+    line.starts_with(BYTE_ORDER_MARK).then(|| Position {
+        line: 1,
+        column: 1,
+        width: 1,
+        source: line.trim_end_matches(is_space).to_owned(),
+    })
+}
+
 /// All lines that are neither blank nor comments.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = Line> {
     (1..).zip(text.split('\n')).filter_map(|(number, text)| {
-        let mut words = words(text).into_iter();
+        let mut words = words(text, number == 1).into_iter();
         Some(Line {
             number,
             text: text.trim_end_matches(is_space).to_owned(),
@@ -59,11 +73,12 @@ impl Line {
 }
 
 /// The words of a line up to one that starts with `#`.
-fn words(text: &str) -> Vec<Word> {
+fn words(text: &str, is_first_line: bool) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut between = true;
     for (column, c) in (1..).zip(text.chars()) {
-        if is_space(c) {
+        let is_mark = is_first_line && column == 1 && c == BYTE_ORDER_MARK;
+        if is_space(c) || is_mark {
             between = true;
             continue;
         }
