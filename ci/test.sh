@@ -7,7 +7,7 @@
 reference=/usr/sbin/miredo-server
 
 main() {
-    run 'Debian packages' packages bird2 conntrack coreutils frr g++ iproute2 iputils-ping miredo miredo-server nftables procps
+    run 'Debian packages' packages bird2 conntrack coreutils frr g++ iproute2 iputils-ping miredo miredo-server nftables procps strace
     run 'tests' cargo test --workspace --locked --no-fail-fast
     run 'tests, one datagram a call' plain
     fuzz

@@ -207,6 +207,19 @@ fn a_pid_file_in_no_directory() {
     expect(&mut command, 1, &words, &scratch);
 }
 
+#[test]
+fn a_pid_file_is_no_configuration() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let text = loopback(primary);
+    let file = config(&scratch, &text);
+    let mut command = Command::new(scratch.program());
+    command.args(["--local", "-c", &file, "-p", &file]);
+    let words = [&file, "something other than a process id", "--pidfile"];
+    expect(&mut command, 1, &words, &scratch);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
 /// An address that this host does not have.
 #[test]
 fn an_address_of_another_host() {

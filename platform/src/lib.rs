@@ -31,6 +31,7 @@
 //! - [`process::lock_down::LockDown`]: what it can forbid a process whose threads all run;
 //! - [`process::open_descriptors::Descriptors`]: which descriptors are open, if it tells;
 //! - [`process::rights::Rights`]: rights of a descriptor, if it has them;
+//! - [`process::file_lock::FileLock`]: the lock of fcntl(2), if flock(2) does not see it;
 //!
 //! and its row in `process::ids`.
 
@@ -64,7 +65,8 @@ pub use process::lock_down::Alarm;
 pub use process::rights::Access;
 pub use process::{EMPTY_DIR, RootDirectory, allow_files, default_root, syslog};
 pub use system::{
-    Here, confine, confine_unprivileged, detach, limit, lock_down, restrict_monitor, take_inherited,
+    Here, confine, confine_unprivileged, detach, limit, lock_down, lock_file, restrict_monitor,
+    take_inherited,
 };
 pub use udp::{PairSockets, UdpSystem};
 

@@ -2,6 +2,7 @@
 
 pub mod confine;
 pub mod detach;
+pub mod file_lock;
 mod ids;
 pub mod inherit;
 pub mod lock_down;

@@ -1,6 +1,7 @@
 //! What each operating system does in its own way: the file that joins it to the other wings. One is chosen when this is
 //! compiled, and is [`Here`].
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -8,12 +9,17 @@ use crate::error::OsError;
 use crate::process::RootDirectory;
 use crate::process::confine::{self, Confined, Identity, Privileges};
 use crate::process::detach::{self, Starting};
+use crate::process::file_lock;
 use crate::process::inherit;
 use crate::process::lock_down::{self, Alarm};
 use crate::process::rights::{Access, Rights};
 
 #[cfg(not(target_os = "linux"))]
 mod bsd;
+
+// The other systems have nothing to add to flock(2).
+#[cfg(not(target_os = "linux"))]
+impl file_lock::FileLock for Here {}
 
 cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {
@@ -75,6 +81,14 @@ pub fn detach() -> Result<Starting, OsError> {
 /// See there.
 pub fn take_inherited() -> Result<Vec<OwnedFd>, OsError> {
     inherit::take_inherited::<Here>()
+}
+
+/// [`file_lock::lock_file`] on this system.
+///
+/// # Errors
+/// See there.
+pub fn lock_file(file: &impl AsFd) -> io::Result<()> {
+    file_lock::lock_file::<Here>(file)
 }
 
 /// Takes from `descriptor` what a worker does not use it for, on FreeBSD (cap_rights_limit(2)); nothing elsewhere. What moves

@@ -12,6 +12,7 @@ mod common;
 #[path = "common/network.rs"]
 mod network;
 
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6, UdpSocket};
@@ -22,9 +23,11 @@ use std::time::Duration;
 use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
     Attached, BATCH, EchoPath, Endpoint, FastMover, Here, Icmp6, Inbox, Outbox, Progress, Raw,
-    RawIcmp6, UdpPair, Via, udp::Plain,
+    RawIcmp6, UdpPair, Via, lock_file, udp::Plain,
 };
 use network::{in_own_network, receive, run, watch_ipv6};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -239,4 +242,41 @@ fn the_raw_socket_collects_nothing() {
     // Loopback delivers before the call returns: a watcher of protocol 255 without the filter has it by now.
     let error = raw.recv(&mut [MaybeUninit::uninit(); 100]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
+}
+
+/// The C server asks by fcntl(2), and another copy of this one by either.
+#[test]
+fn a_locked_file_is_locked_for_flock_and_for_fcntl() {
+    let path = std::env::temp_dir().join(format!("miredo-lock-{}", std::process::id()));
+    let open = || {
+        File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .unwrap()
+    };
+    let (first, second) = (open(), open());
+    let lock = |kind: libc::c_int| libc::flock {
+        l_type: kind as _,
+        l_whence: libc::SEEK_SET as _,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    // A lock of the process does not see another of the same process, but it sees one of an opened file.
+    let by_process = |kind| fcntl(&second, FcntlArg::F_SETLK(&lock(kind)));
+    lock_file(&first).unwrap();
+    assert_eq!(by_process(libc::F_WRLCK), Err(Errno::EAGAIN));
+    assert_eq!(
+        lock_file(&second).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
+    drop(first);
+    by_process(libc::F_WRLCK).unwrap();
+    let first = open();
+    assert_eq!(lock_file(&first).unwrap_err().kind(), ErrorKind::WouldBlock);
+    by_process(libc::F_UNLCK).unwrap();
+    lock_file(&first).unwrap();
+    std::fs::remove_file(&path).unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddrV4;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::Command;
 
@@ -14,11 +14,13 @@ use crate::echo::EchoSystem;
 use crate::echo::tunnel::TunnelSystem;
 use crate::error::OsError;
 use crate::process::confine::Privileges;
+use crate::process::file_lock::FileLock;
 use crate::process::lock_down::{Alarm, LockDown, set_limits};
 use crate::process::open_descriptors::{self, Descriptors};
 use crate::process::rights::{Access, Rights};
 use crate::udp::{Queues, UdpSystem};
 
+mod file_lock;
 mod landlock;
 mod privileges;
 mod queues;
@@ -123,3 +125,9 @@ impl Descriptors for Here {
 }
 
 impl Rights for Here {}
+
+impl FileLock for Here {
+    fn lock_records(file: &impl AsFd) -> nix::Result<()> {
+        file_lock::lock_records(file)
+    }
+}
