@@ -46,9 +46,9 @@ const VERSION: &str = concat!(
 
 /// Teredo server (RFC 4380): IPv6 for hosts behind IPv4 NATs
 ///
-/// As with getopt_long(3), a long option may be abbreviated if it stays unique.
+/// As with getopt_long(3), a long option may be abbreviated if it stays unique, and the last of repeated options holds.
 #[derive(Clone, Debug, PartialEq, Eq, Parser)]
-#[command(name = "miredo-server", version = VERSION, infer_long_args = true)]
+#[command(name = "miredo-server", version = VERSION, infer_long_args = true, args_override_self = true)]
 #[command(about = "Teredo server (RFC 4380): IPv6 for hosts behind IPv4 NATs", long_about = None)]
 pub struct Options {
     /// Read the configuration from FILE
@@ -58,7 +58,7 @@ pub struct Options {
     config: Option<PathBuf>,
 
     /// Stay in the foreground and log to standard error
-    #[arg(short, long, overrides_with = "foreground")]
+    #[arg(short, long)]
     pub foreground: bool,
 
     /// Run as USER, a name in passwd(5) other than that of uid 0

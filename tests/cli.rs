@@ -93,6 +93,17 @@ fn short_options_share_a_dash() {
     );
 }
 
+/// As getopt_long(3) has it, so that options that are appended override those of a service script.
+#[test]
+fn the_last_of_repeated_options_holds() {
+    let options = options("-c /a -u a -p /a -t /a -n --config=/x -nu x --pidfile /x -t/x");
+    assert_eq!(options.config_file(), Some(Path::new("/x")));
+    assert_eq!(options.pid_file(), Some(Path::new("/x")));
+    assert_eq!(options.chroot.as_deref(), Some(Path::new("/x")));
+    assert_eq!(options.user.as_deref(), Some("x"));
+    assert!(options.check);
+}
+
 #[test]
 fn paths_hold_in_the_background() {
     let here = std::env::current_dir().unwrap();
@@ -161,7 +172,6 @@ fn faults_exit_2_and_are_named() {
         ("-c", "'--config <FILE>'"),
         ("--user", "'--user <USER>'"),
         ("--foreground=1", "'--foreground'"),
-        ("-c a -c b", "multiple times"),
         ("192.0.2.1 192.0.2.2", "'192.0.2.2'"),
         ("-- 192.0.2.1 -f", "'-f'"),
         (
