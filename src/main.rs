@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             tell(&format_args!("miredo-server: {fault}"));
-            ExitCode::FAILURE
+            ExitCode::from(fault.exit_status())
         }
     }
 }

@@ -21,6 +21,9 @@ use nix::unistd::Pid;
 use harness::system::{absent_address, wait};
 use harness::{Client, Scratch, Server, addresses, may_run, output, root, secondary_of};
 
+/// Exit status of a fault that stays until somebody changes the configuration: sysexits(3).
+const EX_CONFIG: i32 = 78;
+
 /// Runs the program to its end and expects this exit code and these words on stderr.
 fn refused(scratch: &Scratch, arguments: &[&str], code: i32, words: &[&str]) -> String {
     let mut command = Command::new(scratch.program());
@@ -100,7 +103,7 @@ fn every_fault_in_one_run() {
         refused(
             &scratch,
             &[&["-c", &file], check].concat(),
-            1,
+            EX_CONFIG,
             &["conf:1:19: error", "conf:3:14: error", "conf:4:1: warning"],
         );
     }
@@ -127,11 +130,16 @@ fn a_missing_file_is_named() {
     refused(
         &scratch,
         &["-c", &missing],
-        1,
+        EX_CONFIG,
         &["open", &missing, "o such file"],
     );
     let directory = scratch.path("").into_os_string().into_string().unwrap();
-    refused(&scratch, &["-c", &directory], 1, &[&directory, "directory"]);
+    refused(
+        &scratch,
+        &["-c", &directory],
+        EX_CONFIG,
+        &[&directory, "directory"],
+    );
     if !root() {
         return;
     }
@@ -140,7 +148,7 @@ fn a_missing_file_is_named() {
     let mut command = Command::new(scratch.program());
     expect(
         command.args(["-n", "-c", &secret]).uid(65534),
-        1,
+        EX_CONFIG,
         &[&secret, "not permitted"],
         &scratch,
     );
@@ -150,7 +158,12 @@ fn a_missing_file_is_named() {
 fn no_address_at_all() {
     let scratch = Scratch::new();
     let file = config(&scratch, "# nothing\n");
-    refused(&scratch, &["-c", &file], 1, &["ServerBindAddress", &file]);
+    refused(
+        &scratch,
+        &["-c", &file],
+        EX_CONFIG,
+        &["ServerBindAddress", &file],
+    );
 }
 
 #[test]
@@ -260,19 +273,19 @@ fn a_user_that_cannot_be() {
     refused(
         &scratch,
         &["-c", &file, "-u", "no-such-user"],
-        1,
+        EX_CONFIG,
         &["no-such-user", "no such user"],
     );
     refused(
         &scratch,
         &["-c", &file, "-u", "root"],
-        1,
+        EX_CONFIG,
         &["does not serve as root"],
     );
     refused(
         &scratch,
         &["-c", &file, "-u", "0"],
-        1,
+        EX_CONFIG,
         &["does not serve as root"],
     );
 }
@@ -357,7 +370,7 @@ fn nobody_reads_the_faults() {
         .stderr(writer)
         .spawn()
         .unwrap();
-    assert_eq!(wait(&mut child).code(), Some(1));
+    assert_eq!(wait(&mut child).code(), Some(EX_CONFIG));
 }
 
 /// Two servers on one process id file.

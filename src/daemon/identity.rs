@@ -31,7 +31,7 @@ pub fn owner(options: &Options) -> Result<Owner, Fault> {
     };
     match look_up(name)? {
         user if user.uid == caller => Ok(Owner::Stay),
-        _ => Err(Fault::new(format!(
+        _ => Err(Fault::of_configuration(format!(
             "--user {name}: only root can become another user; start as root, or leave the option out"
         ))),
     }
@@ -44,7 +44,7 @@ fn look_up(name: &str) -> Result<User, Fault> {
     };
     match found {
         Ok(Some(user)) => Ok(user),
-        Ok(None) => Err(Fault::new(format!(
+        Ok(None) => Err(Fault::of_configuration(format!(
             "user {name}: no such user on this system; create it, or name another with --user"
         ))),
         Err(errno) => Err(Fault::new(format!("user {name}: {}", errno.desc()))),
@@ -53,7 +53,7 @@ fn look_up(name: &str) -> Result<User, Fault> {
 
 fn unprivileged(user: User) -> Result<Identity, Fault> {
     if user.uid.is_root() {
-        return Err(Fault::new(format!(
+        return Err(Fault::of_configuration(format!(
             "user {}: the server does not serve as root; name an unprivileged user with --user",
             user.name
         )));

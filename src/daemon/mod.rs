@@ -18,6 +18,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+use crate::escape::Escaped;
+
 pub mod channel;
 pub mod child;
 pub mod identity;
@@ -33,19 +37,50 @@ pub mod sockets;
 pub mod worker;
 
 /// Why the daemon cannot start or go on, in words for its administrator.
-#[derive(Debug)]
-pub struct Fault(String);
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    words: String,
+    exit_status: u8,
+}
+
+/// Exit status of a start that may succeed later: an address may appear.
+const FAILURE: u8 = 1;
+/// `EX_CONFIG` of sysexits(3).
+const EX_CONFIG: u8 = 78;
 
 impl Fault {
     /// A fault in words: what failed, on which object, what to do.
     pub fn new(words: impl Into<String>) -> Self {
-        Self(words.into())
+        Self {
+            words: words.into(),
+            exit_status: FAILURE,
+        }
+    }
+
+    /// A fault of the configuration: a new start fails too, until somebody changes what `words` name. Service managers
+    /// tell it by its exit status, and do not start the server again.
+    pub fn of_configuration(words: impl Into<String>) -> Self {
+        Self {
+            exit_status: EX_CONFIG,
+            ..Self::new(words)
+        }
+    }
+
+    /// The same fault, told by another process: in words that cannot disturb a terminal or a log.
+    fn escaped(self) -> Self {
+        let words = Escaped(&self.words).to_string();
+        Self { words, ..self }
+    }
+
+    /// What the program exits with (miredo-server(8)).
+    pub fn exit_status(&self) -> u8 {
+        self.exit_status
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.words)
     }
 }
 
@@ -53,6 +88,6 @@ impl std::error::Error for Fault {}
 
 impl From<platform::OsError> for Fault {
     fn from(error: platform::OsError) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }

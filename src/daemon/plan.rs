@@ -40,7 +40,7 @@ impl Plan {
         parsed.diagnostics.iter().for_each(report);
         parsed
             .config
-            .ok_or_else(|| Fault::new("the configuration has errors"))
+            .ok_or_else(|| Fault::of_configuration("the configuration has errors"))
     }
 
     /// Looks up names.

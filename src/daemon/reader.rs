@@ -23,7 +23,6 @@ use super::poll::poll_until;
 use super::program::{Program, Watched};
 use crate::cli::Options;
 use crate::conf::Diagnostic;
-use crate::escape::Escaped;
 use crate::logging::{self, LogLine};
 
 /// The first argument of such a process. Those of the server follow.
@@ -41,7 +40,7 @@ enum FromReader {
     /// A line for the log.
     Logged(LogLine),
     /// There is no plan, and why.
-    Failed(String),
+    Failed(Fault),
     /// What the configuration comes to.
     Plan(Box<Plan>),
 }
@@ -89,7 +88,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         say(&FromReader::Diagnostic(diagnostic.clone()));
     }) {
         Ok(plan) => FromReader::Plan(Box::new(plan)),
-        Err(fault) => FromReader::Failed(fault.to_string()),
+        Err(fault) => FromReader::Failed(fault),
     };
     match say(&last) {
         true => ExitCode::SUCCESS,
@@ -160,9 +159,7 @@ impl Reader {
             match self.channel.try_receive() {
                 Ok(Some(FromReader::Diagnostic(diagnostic))) => report(&diagnostic),
                 Ok(Some(FromReader::Logged(line))) => self.process.relay(&line, now),
-                Ok(Some(FromReader::Failed(words))) => {
-                    self.outcome = Some(Err(Fault::new(Escaped(&words).to_string())));
-                }
+                Ok(Some(FromReader::Failed(fault))) => self.outcome = Some(Err(fault.escaped())),
                 Ok(Some(FromReader::Plan(plan))) => self.outcome = Some(Ok(*plan)),
                 Ok(None) => self.process.has_said_all(),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,

@@ -39,6 +39,6 @@ class MiredoServer < Formula
   end
 
   test do
-    assert_match "ServerBindAddress", shell_output("#{sbin}/miredo-server -n -c /dev/null 2>&1", 1)
+    assert_match "ServerBindAddress", shell_output("#{sbin}/miredo-server -n -c /dev/null 2>&1", 78)
   end
 end
