@@ -148,7 +148,7 @@ fn stderr() -> env_logger::Logger {
 
 /// Whether standard error is what `JOURNAL_STREAM` names, by device and inode (systemd.exec(5)). The variable alone says
 /// nothing: a desktop's session is a service of systemd, and a shell in it has the variable and a terminal.
-fn stderr_is_journal() -> bool {
+pub fn stderr_is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
         return false;
     };

@@ -14,7 +14,7 @@ use miredo_server::daemon::program::Program;
 use miredo_server::daemon::reader::{self, Reader};
 use miredo_server::daemon::signals::Signals;
 use miredo_server::daemon::sockets::Sockets;
-use miredo_server::daemon::{Fault, identity, worker};
+use miredo_server::daemon::{Fault, identity, notify, worker};
 use miredo_server::logging::{self, Target};
 use platform::{Access, OsError};
 
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: Options) -> Result<(), Fault> {
-    if options.stays() {
+    if monitor::logs_to_stderr(&options) {
         logging::init(Target::Stderr);
     }
     let program = Program::current()?;
@@ -76,6 +76,7 @@ fn serve(options: Options) -> Result<(), Fault> {
                 starting.ready()?;
             }
             info!("serving {plan}");
+            notify::serving(plan);
             Ok(())
         })
         .inspect_err(|fault| error!("stopped; {fault}"))?;

@@ -12,6 +12,7 @@
 //! | [`program`] | this program executed again, as a process that is watched |
 //! | [`reader`] | the process that reads the configuration and looks names up |
 //! | [`child`] | a worker as the monitor sees it: start, readiness, stop |
+//! | [`notify`] | what the service manager is told |
 //! | [`monitor`] | reload, replacement, stop |
 //! | [`worker`] | a worker as it sees itself: opened, confined, serving |
 //! | `poll` | poll(2) with a point in time |
@@ -27,6 +28,7 @@ pub mod child;
 pub mod identity;
 pub mod messages;
 pub mod monitor;
+pub mod notify;
 pub mod pidfile;
 pub mod plan;
 mod poll;

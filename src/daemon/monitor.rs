@@ -11,6 +11,7 @@ use super::Fault;
 use super::child::{Child, News, RELIEVED};
 use super::identity::Owner;
 use super::messages::{Order, VERSION};
+use super::notify;
 use super::plan::Plan;
 use super::poll::poll_until;
 use super::program::Program;
@@ -122,7 +123,10 @@ impl Monitor {
         let mut ready = Some(ready);
         loop {
             match self.signals.take() {
-                Some(Request::Stop) => return self.stop(),
+                Some(Request::Stop) => {
+                    notify::stopping();
+                    return self.stop();
+                }
                 Some(Request::Reload) => self.reload(),
                 Some(Request::Report) => self.begin_report(),
                 None => self.wait()?,
@@ -224,6 +228,7 @@ impl Monitor {
     fn old_worker_is_gone(&mut self) {
         self.reloaded = false;
         info!("configuration reloaded, serving {}", self.plan);
+        notify::serving(&self.plan);
         self.reload_if_asked();
     }
 
@@ -417,9 +422,16 @@ impl Monitor {
     }
 }
 
-/// Where a daemon with these options logs.
+/// Whether a server with these options logs to standard error. Where that is the journal, a service logs through syslog(3)
+/// instead, which the journal reads too: standard error has no facility. `RUST_LOG` is for standard error alone.
+pub fn logs_to_stderr(options: &Options) -> bool {
+    let journal = logging::stderr_is_journal() && std::env::var_os("RUST_LOG").is_none();
+    options.local || options.foreground && !journal
+}
+
+/// Where a server with these options and this plan logs.
 pub fn target(options: &Options, plan: &Plan) -> Target {
-    if options.stays() {
+    if logs_to_stderr(options) {
         Target::Stderr
     } else {
         Target::Syslog(plan.service.facility)
