@@ -19,6 +19,7 @@ main() {
             check "$make install, list of $system" lists "$make" "$system"
         done
         check "$make install and uninstall, configuration" configuration "$make"
+        check "$make install, modes with umask 077" modes "$make"
     done
     check 'not with what was built for other directories, nor with odd ones' refusal
     # shellcheck disable=SC2046 # words
@@ -118,6 +119,16 @@ configuration() {
     "$1" uninstall "DESTDIR=$scratch/d"
     [ "$(find "$scratch/d" -type f)" = "$scratch/d/etc/miredo/miredo-server.conf" ]
     cmp "$scratch/mine" "$scratch/d/etc/miredo/miredo-server.conf"
+}
+
+# Whatever the umask of root, everybody can read what is installed.
+modes() {
+    has "$1" || return 0
+    rm -rf "$scratch/d"
+    umask 077
+    "$1" install "DESTDIR=$scratch/d"
+    [ -z "$(find "$scratch/d" -mindepth 1 -type d ! -perm 0755)" ]
+    [ -z "$(find "$scratch/d" -type f ! -perm 0644 ! -perm 0755)" ]
 }
 
 # A program that a package names with BUILT is refused if it has other paths. Settings that cannot work are refused.

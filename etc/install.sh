@@ -122,8 +122,12 @@ service() {
 install_all() {
     built_for_here || build_for_here
     files | while read -r mode source target; do
+    # Everybody may read what is installed, whatever the umask of root.
+    umask 022
         put "$mode" "$source" "$DESTDIR$target"
     done
+    # Everybody may read what is installed, whatever the umask of root.
+    umask 022
 }
 
 # A program that was built for other directories would not find its configuration.
