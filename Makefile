@@ -4,16 +4,17 @@
 #
 #	PREFIX		/usr/local; /usr/pkg on NetBSD
 #	SYSCONFDIR	$PREFIX/etc; /etc on Linux and OpenBSD. The configuration is miredo/miredo-server.conf in it
+#	CONFDIR		$SYSCONFDIR/miredo, the directory of the configuration
 #	LOCALSTATEDIR	/var. The process ID file is run/miredo-server.pid in it
 #	EMPTYDIR	/var/empty; $LOCALSTATEDIR/chroot/miredo-server on NetBSD
-#	RUNUSER		nobody
+#	RUNUSER		nobody; the units of systemd create and use the user miredo unless RUNUSER is given
 #	SERVICEDIR	where the system looks for service scripts; "none" installs none
 #	BINDIR, EXAMPLEDIR, LIBEXECDIR, MANDIR, SAMPLEDIR, SBINDIR	for packages
 #	SYSTEM		the output of uname -s
 #	BUILT		a directory with a program that exists; it is not built, and is refused if it has other paths
 #	DESTDIR		none; a prefix of every path that is written to, and part of no file
 
-SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' EMPTYDIR='$(EMPTYDIR)' \
+SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' CONFDIR='$(CONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' EMPTYDIR='$(EMPTYDIR)' \
 	RUNUSER='$(RUNUSER)' RUNDIR='$(RUNDIR)' SERVICEDIR='$(SERVICEDIR)' MANDIR='$(MANDIR)' SAMPLEDIR='$(SAMPLEDIR)' \
 	BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' LIBEXECDIR='$(LIBEXECDIR)' EXAMPLEDIR='$(EXAMPLEDIR)' \
 	SYSTEM='$(SYSTEM)' DESTDIR='$(DESTDIR)' CARGO='$(CARGO)' BUILT='$(BUILT)'

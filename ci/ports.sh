@@ -47,10 +47,10 @@ write() {
     edit "$1/homebrew/miredo-server.rb" "s|/miredo-server-[^/]*\\.tar\\.gz|/miredo-server-$version.tar.gz|"
 
     # Each ports tree has its own variables for the paths.
-    script etc/rc.d/freebsd '%%PREFIX%%' '%%PREFIX%%/etc' /var nobody >"$1/freebsd/files/miredo_server.in"
-    script etc/anycast/freebsd '%%PREFIX%%' '%%PREFIX%%/etc' /var nobody >"$1/freebsd/files/teredo_anycast.in"
+    script etc/rc.d/freebsd '%%PREFIX%%' '%%PREFIX%%/etc/miredo' /var miredo >"$1/freebsd/files/miredo_server.in"
+    script etc/anycast/freebsd '%%PREFIX%%' '%%PREFIX%%/etc/miredo' /var miredo >"$1/freebsd/files/teredo_anycast.in"
     # shellcheck disable=SC2016 # for the tree to expand
-    script etc/rc.d/openbsd '${TRUEPREFIX}' '${SYSCONFDIR}' /var _miredo >"$1/openbsd/pkg/miredo_server.rc"
+    script etc/rc.d/openbsd '${TRUEPREFIX}' '${SYSCONFDIR}/miredo' /var _miredo >"$1/openbsd/pkg/miredo_server.rc"
     script etc/rc.d/netbsd @PREFIX@ @PKG_SYSCONFDIR@ @VARBASE@ @MIREDO_USER@ >"$1/pkgsrc/files/miredo_server.sh"
 }
 
@@ -71,9 +71,9 @@ edit() {
     grep -Fq "$version" "$1"
 }
 
-# script SOURCE PREFIX SYSCONFDIR LOCALSTATEDIR RUNUSER
+# script SOURCE PREFIX CONFDIR LOCALSTATEDIR RUNUSER
 script() {
-    sed -e "s|@SBINDIR@|$2/sbin|g" -e "s|@SYSCONFDIR@|$3|g" -e "s|@RUNDIR@|$4/run|g" -e "s|@RUNUSER@|$5|g" \
+    sed -e "s|@SBINDIR@|$2/sbin|g" -e "s|@CONFDIR@|$3|g" -e "s|@RUNDIR@|$4/run|g" -e "s|@RUNUSER@|$5|g" \
         -e "s|@LIBEXECDIR@|$2/libexec|g" "$1"
 }
 

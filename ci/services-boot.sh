@@ -10,7 +10,7 @@ main() {
     ip link set lo up
     ip address replace 192.0.2.1/32 dev lo
     ip address replace 192.0.2.2/32 dev lo
-    cp "$sample" "$configuration"
+    configure
     for unit in miredo-server miredo-server-unprivileged; do
         starts "$unit"
         confined "$unit"
@@ -20,8 +20,16 @@ main() {
         stops "$unit"
         says_what_is_wrong "$unit"
         announces "$unit"
+        gives_up_on_a_faulty_configuration "$unit"
+        takes_options "$unit"
         echo "ok: $unit"
     done
+}
+
+# Under a facility that no unit has by itself.
+configure() {
+    cp "$sample" "$configuration"
+    echo 'SyslogFacility local3' >>"$configuration"
 }
 
 starts() {
@@ -33,6 +41,11 @@ starts() {
     monitor=$(systemctl show --property=MainPID --value "$1")
     [ "$monitor" = "$(cat /run/miredo-server/miredo-server.pid)" ] || failed "$1" 'another main process than the monitor'
     [ -n "$(worker)" ] || failed "$1" 'no worker'
+    [ "$monitor" = "$(cat /var/run/miredo-server.pid)" ] || failed "$1" 'no process ID where the manual says'
+    systemctl show --property=StatusText "$1" | grep -q 'serving 192.0.2.1' || failed "$1" 'does not tell systemd what it serves'
+    # 19: local3.
+    journalctl --quiet --unit="$1" SYSLOG_FACILITY=19 --grep='^serving 192.0.2.1' | grep -q . ||
+        failed "$1" 'not the facility of the configuration'
 }
 
 # The worker has no privilege. In the unit without root, the monitor is not root either.
@@ -47,6 +60,11 @@ confined() {
             ! grep -q '^[UG]id:.*\<0\>' "/proc/$monitor/status" || failed "$1" 'the monitor is root'
             ;;
         *)
+            user=$(ps -o user= -p "$worker")
+            case $user in
+                miredo | _miredo) ;;
+                *) failed "$1" "serves as $user" ;;
+            esac
             # The root directory of the worker is the empty one.
             [ "$(readlink "/proc/$worker/root")" = /run/miredo-server/empty ] || failed "$1" 'not in its empty directory'
             ;;
@@ -67,7 +85,7 @@ refuses_nonsense() {
     ! systemctl reload "$1" || failed "$1" 'reloads nonsense'
     journalctl --quiet --unit="$1" --grep='InterfaceMTU' | grep -q . || failed "$1" 'the fault is not logged'
     [ "$before" = "$(worker)" ] || failed "$1" 'another worker after a refused reload'
-    cp "$sample" "$configuration"
+    configure
 }
 
 comes_back() {
@@ -79,6 +97,7 @@ stops() {
     systemctl stop "$1" || failed "$1" 'does not stop'
     [ "$(systemctl show --property=Result --value "$1")" = success ] || failed "$1" 'does not stop well'
     [ ! -e /run/miredo-server ] || failed "$1" 'leaves its directory'
+    [ ! -L /var/run/miredo-server.pid ] || failed "$1" 'leaves a link to its process ID'
     ! ss -Hlun 'sport 3544' | grep -q . || failed "$1" 'leaves sockets'
 }
 
@@ -86,6 +105,8 @@ says_what_is_wrong() {
     ip address del 192.0.2.2/32 dev lo
     ! systemctl start "$1" 2>/dev/null || failed "$1" 'starts without its address'
     journalctl --quiet --unit="$1" --grep='bind 192.0.2.2:3544' | grep -q . || failed "$1" 'does not say what is wrong'
+    # The address may come.
+    [ "$(systemctl show --property=SubState --value "$1")" = auto-restart ] || failed "$1" 'does not try again'
     systemctl stop "$1"
     ip address replace 192.0.2.2/32 dev lo
 }
@@ -113,6 +134,37 @@ announced() {
 
 withdrawn() {
     ! announced
+}
+
+# What restarts for ever fills the log.
+gives_up_on_a_faulty_configuration() {
+    # The process ID file of a server that was started by hand is not the unit's.
+    echo 1 >/var/run/miredo-server.pid
+    echo 'InterfaceMTU 1' >>"$configuration"
+    ! systemctl start "$1" 2>/dev/null || failed "$1" 'starts with a faulty configuration'
+    [ "$(systemctl show --property=ExecMainStatus --value "$1")" -eq 78 ] || failed "$1" 'another status than EX_CONFIG'
+    [ "$(systemctl is-failed "$1")" = failed ] || failed "$1" 'tries a faulty configuration again'
+    [ -e /var/run/miredo-server.pid ] || failed "$1" "removes another server's process ID file"
+    rm /var/run/miredo-server.pid
+    systemctl reset-failed "$1"
+    configure
+}
+
+# From the environment file alone: there is no configuration at the usual place.
+takes_options() {
+    cp "$configuration" /etc/elsewhere.conf
+    rm "$configuration"
+    mkdir -p /etc/default
+    [ ! -e /etc/default/miredo-server ] || mv /etc/default/miredo-server /root/default
+    printf 'OPTIONS="-c /etc/elsewhere.conf"\nPIDFILE=/run/elsewhere.pid\n' >/etc/default/miredo-server
+    systemctl start "$1" || failed "$1" 'does not start with options'
+    [ "$(systemctl show --property=MainPID --value "$1")" = "$(cat /run/elsewhere.pid)" ] || failed "$1" 'not the PIDFILE asked for'
+    systemctl reload "$1" || failed "$1" 'does not reload with options'
+    systemctl stop "$1"
+    [ ! -L /run/elsewhere.pid ] || failed "$1" 'leaves a link to its process ID'
+    rm /etc/default/miredo-server
+    [ ! -e /root/default ] || mv /root/default /etc/default/miredo-server
+    mv /etc/elsewhere.conf "$configuration"
 }
 
 worker() {

@@ -44,22 +44,24 @@ settings() {
             : "${SERVICEDIR:=$PREFIX/lib/systemd/system}"
             ;;
     esac
-    : "${LOCALSTATEDIR:=/var}" "${RUNUSER:=nobody}" "${DESTDIR:=}"
+    : "${LOCALSTATEDIR:=/var}" "${CONFDIR:=$SYSCONFDIR/miredo}" "${DESTDIR:=}"
+    # The units of systemd create a user of their own.
+    : "${UNITUSER:=${RUNUSER:-miredo}}" "${RUNUSER:=nobody}"
     : "${EMPTYDIR:=/var/empty}" "${RUNDIR:=$LOCALSTATEDIR/run}"
     : "${BINDIR:=$PREFIX/bin}" "${SBINDIR:=$PREFIX/sbin}" "${LIBEXECDIR:=$PREFIX/libexec}"
     : "${EXAMPLEDIR:=$PREFIX/share/examples/miredo-server}"
-    : "${MANDIR:=$PREFIX/share/man}" "${SAMPLEDIR:=$SYSCONFDIR/miredo}"
+    : "${MANDIR:=$PREFIX/share/man}" "${SAMPLEDIR:=$CONFDIR}"
     given=${BUILT-}
     : "${BUILT:=${CARGO_TARGET_DIR:-target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release}"
     : "${CARGO:=cargo}"
     # These characters do not work in pages, units and sed commands.
-    case $PREFIX$SYSCONFDIR$RUNDIR$LOCALSTATEDIR$EMPTYDIR$BINDIR$SBINDIR$LIBEXECDIR$EXAMPLEDIR$RUNUSER in
+    case $PREFIX$SYSCONFDIR$CONFDIR$RUNDIR$LOCALSTATEDIR$EMPTYDIR$BINDIR$SBINDIR$LIBEXECDIR$EXAMPLEDIR$RUNUSER in
         *' '* | *'	'* | *'|'* | *'&'* | *\\*)
             echo "a setting must not contain a space or one of | & \\" >&2
             exit 2
             ;;
     esac
-    config=$SYSCONFDIR/miredo/miredo-server.conf
+    config=$CONFDIR/miredo-server.conf
     pidfile=$RUNDIR/miredo-server.pid
 }
 
@@ -120,14 +122,14 @@ service() {
 }
 
 install_all() {
+    # Everybody may read what is installed, whatever the umask of root.
+    umask 022
     built_for_here || build_for_here
     files | while read -r mode source target; do
     # Everybody may read what is installed, whatever the umask of root.
     umask 022
         put "$mode" "$source" "$DESTDIR$target"
     done
-    # Everybody may read what is installed, whatever the umask of root.
-    umask 022
 }
 
 # A program that was built for other directories would not find its configuration.
@@ -168,11 +170,13 @@ put() {
 substituted() {
     case $1 in
         etc/rc.d/* | etc/systemd/* | etc/launchd/* | etc/anycast/*)
-            sed -e "s|@BINDIR@|$BINDIR|g" -e "s|@SBINDIR@|$SBINDIR|g" -e "s|@SYSCONFDIR@|$SYSCONFDIR|g" -e "s|@RUNDIR@|$RUNDIR|g" \
-                -e "s|@LOCALSTATEDIR@|$LOCALSTATEDIR|g" -e "s|@RUNUSER@|$RUNUSER|g" -e "s|@LIBEXECDIR@|$LIBEXECDIR|g" "$1"
+            sed -e "s|@BINDIR@|$BINDIR|g" -e "s|@SBINDIR@|$SBINDIR|g" -e "s|@SYSCONFDIR@|$SYSCONFDIR|g" -e "s|@CONFDIR@|$CONFDIR|g" \
+                -e "s|@RUNDIR@|$RUNDIR|g" -e "s|@LOCALSTATEDIR@|$LOCALSTATEDIR|g" -e "s|@RUNUSER@|$RUNUSER|g" \
+                -e "s|@UNITUSER@|$UNITUSER|g" -e "s|@LIBEXECDIR@|$LIBEXECDIR|g" "$1"
             ;;
         *)
-            sed -e "s|/etc/miredo/|$SYSCONFDIR/miredo/|g" -e "s|/var/run/miredo-server\\.pid|$pidfile|g" \
+            sed -e "s|/etc/default/|$SYSCONFDIR/default/|g" -e "s|/etc/miredo/|$CONFDIR/|g" \
+                -e "s|/var/run/miredo-server\\.pid|$pidfile|g" \
                 -e "s|/var/empty|$EMPTYDIR|g" -e "s|/usr/local/sbin|$SBINDIR|g" -e "s|/usr/local/libexec|$LIBEXECDIR|g" \
                 -e "s|/usr/local/share/examples/miredo-server|$EXAMPLEDIR|g" -e "s|\\[default: nobody\\]|[default: $RUNUSER]|g" \
                 -e "s|^\\.Dq nobody|.Dq $RUNUSER|" "$1"

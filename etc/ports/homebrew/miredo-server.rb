@@ -32,8 +32,8 @@ class MiredoServer < Formula
 
   service do
     run [opt_sbin/"miredo-server", "-f"]
-    # If an address appears late, the server exits with status 1. launchd does not call that a crash.
-    keep_alive successful_exit: false
+    # Not after a failure: launchd cannot tell a faulty configuration from an address that appears late.
+    keep_alive crashed: true
     require_root true
     error_log_path var/"log/miredo-server.log"
   end

@@ -20,7 +20,7 @@ command="@PREFIX@/sbin/miredo-server"
 
 load_rc_config $name
 
-: ${miredo_server_config:="@PKG_SYSCONFDIR@/miredo/miredo-server.conf"}
+: ${miredo_server_config:="@PKG_SYSCONFDIR@/miredo-server.conf"}
 : ${miredo_server_user:="@MIREDO_USER@"}
 : ${miredo_server_pidfile:="@VARBASE@/run/miredo-server.pid"}
 
