@@ -5,12 +5,10 @@
 # that lists them takes longer to build than everything else.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
+# shellcheck source=ci/tarball.sh
+. ci/tarball.sh
 
-version=$(sed -n '/^\[workspace\.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
-source=miredo-server-$version
 out=${CARGO_TARGET_DIR:-target}/release-$version
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
-export SOURCE_DATE_EPOCH
 
 main() {
     case ${1-} in
@@ -31,9 +29,9 @@ main() {
     [ "$contents" = no ] || check 'cargo-cyclonedx' cyclonedx
     check 'everything committed' clean
     mkdir -p "$out"
-    check 'source tarball' tarball "$scratch/1" "$out"
+    check 'tarballs' tarballs "$scratch/1" "$out"
     check 'the same a second time' again
-    check 'build without a network' offline
+    run 'build without a network' offline
     check 'hardening' hardened
     check 'checksums' sums
     size
@@ -46,26 +44,15 @@ cyclonedx() {
         cargo install --quiet --locked --debug --root "$tools" cargo-cyclonedx --version 0.5.9
 }
 
-# A release contains what is committed and nothing else.
-clean() {
-    git status --porcelain
-    [ -z "$(git status --porcelain)" ]
-}
-
-# tarball SCRATCH OUT
-tarball() {
-    mkdir -p "$1"
-    git archive --prefix="$source/" HEAD | tar -x -f - -C "$1"
-    # In this directory, so that the configuration contains no path of this machine.
-    (
-        cd "$1/$source"
-        mkdir .cargo
-        cargo vendor --locked --versioned-dirs vendor >.cargo/config.toml
-    )
+# tarballs SCRATCH OUT: the source alone, and with the crates.
+tarballs() {
+    source_tree "$1"
     [ "$contents" = no ] || list_contents "$1" "$2"
-    # Order, owners, modes and times are fixed here, and gzip stores no time.
-    tar --create --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s \
-        --mtime="@$SOURCE_DATE_EPOCH" --directory="$1" "$source" | gzip -9n >"$2/$source.tar.gz"
+    pack "$1" "$source" "$2/$source.tar.gz"
+    mkdir "$1/$source/.cargo"
+    vendor "$1/$source" >"$1/configuration"
+    mv "$1/configuration" "$1/$source/.cargo/config.toml"
+    pack "$1" "$source" "$2/$source-vendored.tar.gz"
 }
 
 # list_contents SCRATCH OUT
@@ -85,13 +72,13 @@ again() {
     mkdir "$scratch/again"
     # Like another user, in another time zone and another directory.
     umask 077
-    TZ=Pacific/Chatham LC_ALL=C.UTF-8 tarball "$scratch/2/deeper" "$scratch/again"
+    TZ=Pacific/Chatham LC_ALL=C.UTF-8 tarballs "$scratch/2/deeper" "$scratch/again"
     diff -r "$out" "$scratch/again"
 }
 
 offline() {
     mkdir "$scratch/built"
-    tar -x -f "$out/$source.tar.gz" -C "$scratch/built"
+    tar -x -f "$out/$source-vendored.tar.gz" -C "$scratch/built"
     # An empty cargo home, so that no crate of this machine is used. Other users than root need a user namespace.
     [ "$(id -u)" -eq 0 ] || user=--map-root-user
     # shellcheck disable=SC2016,SC2086 # for that shell to expand; a word or none
@@ -116,7 +103,7 @@ hardened() {
 }
 
 sums() {
-    (cd "$out" && sha256sum -- "$source".* >SHA256SUMS && sha256sum --check SHA256SUMS)
+    (cd "$out" && sha256sum -- "$source"* >SHA256SUMS && sha256sum --check SHA256SUMS)
 }
 
 size() {
