@@ -1,15 +1,19 @@
 #!/bin/sh
-# Builds a Debian package from etc/ports/debian in target/debian. Then installs, uses, removes and purges it in a container.
-# "ci/debian.sh build" only builds.
+# Builds the Debian package, whose sources are in etc/ports/debian, in target/debian. Then installs it in a container, also in
+# place of the C server's, uses it, removes it and purges it.
+# "ci/debian.sh build" only builds. "ci/debian.sh source" makes a source package of the last commit, with all crates.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 # shellcheck source=ci/container.sh
 . ci/container.sh
+# shellcheck source=ci/tarball.sh
+. ci/tarball.sh
 
-debian=etc/ports/debian
-package=miredo-server-rs
-out=${CARGO_TARGET_DIR:-target}/debian
-settings='SYSTEM=Linux PREFIX=/usr SYSCONFDIR=/etc LOCALSTATEDIR=/var RUNUSER=_miredo SAMPLEDIR=/usr/share/doc/miredo-server-rs/examples EXAMPLEDIR=/usr/share/doc/miredo-server-rs/examples'
+case ${CARGO_TARGET_DIR:=target} in
+    /*) ;;
+    *) CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR ;;
+esac
+out=$CARGO_TARGET_DIR/debian
 
 main() {
     if ! command -v dpkg-deb >/dev/null; then
@@ -17,64 +21,75 @@ main() {
         skip "$name" 'not on Debian'
         return
     fi
-    check 'Debian packages' packages dpkg-dev
-    # shellcheck disable=SC2086 # words
-    check 'build' make all $settings
-    check 'Debian package' package
-    if [ "${1-}" = build ]; then
-        echo "$out/$package.deb"
-        return
-    fi
-    check 'Debian packages' packages iproute2 lintian miredo-server procps systemd-container
-    check 'lintian' lint
-    run 'Debian package, installed and used' container "cp $out/$package.deb ci/services-boot.sh \$machine/root/" ci/debian-container.sh
+    case ${1-} in
+        build)
+            build
+            ls "$out"/*.deb
+            ;;
+        source)
+            check 'Debian packages' packages debhelper dpkg-dev lintian
+            check 'everything committed' clean
+            run 'source package' source_package
+            run 'lintian' lint "$out"/source/*.dsc
+            ls "$out"/source/*.dsc
+            ;;
+        '')
+            build
+            check 'Debian packages' packages iproute2 lintian miredo-server procps systemd-container
+            run 'lintian' lint "$out"/*.deb
+            check 'package of the C server' c_package
+            run 'Debian package, installed and used' container "
+                mkdir \$machine/root/ours
+                cp $out/*.deb \$machine/root/ours/
+                cp -R $scratch/c ci/services-boot.sh \$machine/root/" ci/debian-container.sh
+            ;;
+        *)
+            echo 'usage: ci/debian.sh [build | source]' >&2
+            exit 2
+            ;;
+    esac
 }
 
-package() {
-    tree=$scratch/tree
-    rm -rf "$tree"
-    # shellcheck disable=SC2086
-    make -s install $settings "DESTDIR=$tree"
-    install -D -m 644 "$debian/sysusers.conf" "$tree/usr/lib/sysusers.d/miredo-server.conf"
-    documentation "$tree/usr/share/doc/$package"
-    find "$tree/usr/share/man" -type f -exec gzip -9n {} +
-    control "$tree"
-    mkdir -p "$out"
-    # All files get the time of the last commit, so that a second build is the same.
-    SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-    export SOURCE_DATE_EPOCH
-    find "$tree" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-    dpkg-deb --root-owner-group --build "$tree" "$out/$package.deb"
+build() {
+    check 'Debian packages' packages debhelper dpkg-dev
+    run 'Debian package' binary_package
 }
 
-documentation() {
-    {
-        cat "$debian/copyright"
-        sed -e '1,/^$/d' -e 's/^$/./' -e 's/^/ /' LICENSE
-    } >"$scratch/copyright"
-    install -D -m 644 "$scratch/copyright" "$1/copyright"
-    install -m 644 README.md "$1/"
-    changelog | gzip -9n >"$1/changelog.Debian.gz"
-    chmod 644 "$1/changelog.Debian.gz"
+# Builds the tree as it is, with the Rust that is here, which need not be Debian's, and without the tests, which
+# ci/test.sh runs.
+binary_package() {
+    rm -rf "$out"
+    mkdir -p "$out/$source"
+    tar -c --exclude=./.git --exclude=./target . | tar -x -C "$out/$source"
+    in_place "$out/$source"
+    export CARGO_TARGET_DIR CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}"
+    cd "$out/$source"
+    DEB_BUILD_OPTIONS='nocheck noautodbgsym' dpkg-buildpackage --build=binary --no-sign --no-check-builddeps
 }
 
-changelog() {
-    echo "$package ($version) unstable; urgency=medium"
-    printf '\n  * See https://example.org/miredo-server/.\n\n'
-    echo " -- $maintainer  $(date --utc --rfc-email --date="@$(git log -1 --format=%ct)")"
+source_package() {
+    rm -rf "$out/source"
+    source_tree "$out/source"
+    pack "$out/source" "$source" "$out/source/miredo-server_$version.orig.tar.gz"
+    vendor "$out/source/$source" >/dev/null
+    pack "$out/source/$source" vendor "$out/source/miredo-server_$version.orig-vendor.tar.gz"
+    in_place "$out/source/$source"
+    (cd "$out/source" && dpkg-source --build "$source")
 }
 
-control() {
-    mkdir "$1/DEBIAN"
-    install -m 755 "$debian/postinst" "$debian/prerm" "$debian/postrm" "$1/DEBIAN/"
-    # dpkg-shlibdeps needs a source package.
-    mkdir -p "$scratch/source/debian"
-    : >"$scratch/source/debian/control"
-    depends=$(cd "$scratch/source" && dpkg-shlibdeps -O "$1"/usr/bin/* "$1"/usr/sbin/* | sed 's/^shlibs:Depends=//')
-    (cd "$1" && find usr -type f -exec md5sum {} + | LC_ALL=C sort -k 2) >"$1/DEBIAN/md5sums"
-    sed -e "s|@VERSION@|$version|" -e "s|@ARCHITECTURE@|$(dpkg --print-architecture)|" -e "s|@DEPENDS@|$depends|" \
-        -e "s|@SIZE@|$(du -sk --apparent-size "$1/usr" | cut -f 1)|" -e "s|@MAINTAINER@|$maintainer|" \
-        "$debian/control" >"$1/DEBIAN/control"
+# in_place TREE: puts the Debian files where the tools expect them.
+in_place() {
+    cp -R "$1/etc/ports/debian" "$1/debian"
+    rm "$1/debian/copyright.in"
+}
+
+# It is installed anew for each state that an administrator may have left it in.
+c_package() {
+    mkdir "$scratch/c"
+    # apt downloads as another user than root.
+    chmod 755 "$scratch"
+    chmod 777 "$scratch/c"
+    (cd "$scratch/c" && apt-get download --quiet miredo-server)
 }
 
 # The suppressed tag asks for the bug report that requested the package. There is none.
@@ -83,11 +98,9 @@ lint() {
         skip "$name" 'no lintian'
         return
     fi
-    lintian --allow-root --fail-on error,warning --suppress-tags=initial-upload-closes-no-bugs "$out/$package.deb"
+    lintian --allow-root --fail-on error,warning --suppress-tags=initial-upload-closes-no-bugs "$@"
 }
 
-version=$(sed -n '/^\[workspace\.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)-1
-maintainer='The miredo-server contributors <maintainers@example.org>'
 scratch=$(mktemp -d)
 trap 'rm -rf "$log" "$scratch"' EXIT
 main "$@"

@@ -29,18 +29,25 @@ in_step() {
 }
 
 write() {
+    licenses >"$scratch/licenses"
     version=$(sed -n '/^\[workspace\.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
     {
         printf 'CARGO_CRATES=	'
         crates '%s-%s' | sed -e '2,$s/^/		/' -e '$!s/$/ \\/'
     } >"$1/freebsd/Makefile.crates"
-    crates 'MODCARGO_CRATES +=	%s	%s' >"$1/openbsd/crates.inc"
+    crates 'MODCARGO_CRATES +=	%s	%s	# %s' >"$1/openbsd/crates.inc"
     {
         printf '# $%s$\n' NetBSD
         echo
         crates 'CARGO_CRATE_DEPENDS+=	%s-%s'
     } >"$1/pkgsrc/cargo-depends.mk"
 
+    copyright "$1/debian"
+
+    rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    edit "$1/pkgsrc/Makefile" "s/^RUST_REQ=.*/RUST_REQ=		$rust.0/" "$rust"
+    edit "$1/debian/control" "s/(>= 1\\.[0-9]*)/(>= $rust)/" "$rust"
+    edit "$1/debian/changelog" "1s/(1:.*-/(1:$version-/"
     edit "$1/freebsd/Makefile" "s/^DISTVERSION=.*/DISTVERSION=	$version/"
     edit "$1/openbsd/Makefile" "s/^V =.*/V =		$version/"
     edit "$1/pkgsrc/Makefile" "s/^DISTNAME=.*/DISTNAME=	miredo-server-$version/"
@@ -56,19 +63,44 @@ write() {
 
 # The crates in Cargo.lock that come from a registry. The cargo of a ports tree needs exactly these.
 crates() {
-    awk -v format="$1\n" -F '"' '
+    awk -v format="$1\n" -v licenses="$scratch/licenses" -F '"' '
+        BEGIN { while (getline line <licenses > 0) { split(line, field, "|"); license[field[1]] = field[2] } }
         /^name = / { name = $2 }
         /^version = / { version = $2 }
-        /^source = "registry/ { printf format, name, version }
+        /^source = "registry/ {
+            if (!((name " v" version) in license)) { print name ": no license" >"/dev/stderr"; exit 1 }
+            printf format, name, version, license[name " v" version]
+        }
     ' Cargo.lock
 }
 
-# edit FILE COMMAND: edits in place with sed, whose option for that is not portable.
+# A line for each crate: "NAME vVERSION|LICENSE".
+licenses() {
+    cargo tree --locked --workspace --all-features --target all --edges normal,build,dev --prefix none --no-dedupe \
+        --format '{p}|{l}' | sed -e 's/ (proc-macro)//' -e 's|/Apache| OR Apache|' | sort -u
+}
+
+# copyright DIRECTORY: the copyright file of the Debian package, with one paragraph for all crates of a license.
+copyright() {
+    crates '%s-%s|%s' | sed -e 's/ OR / or /g' -e 's/ WITH / with /g' -e 's/-or-later/+/g' -e 's/|(\(.*\)) AND /|\1, and /' |
+        LC_ALL=C sort -t '|' -k 2 -k 1 | awk -F '|' '
+            function end() { print "Copyright: the authors that the Cargo.toml of each crate names\nLicense: " license }
+            $2 != license {
+                if (license) { end(); print "" }
+                license = $2
+                print "Files:"
+            }
+            { print " vendor/" $1 "/*" }
+            END { end() }' >"$scratch/crates"
+    sed -e '/^@CRATES@$/{' -e "r $scratch/crates" -e d -e '}' "$1/copyright.in" >"$1/copyright"
+}
+
+# edit FILE COMMAND [WORD]: edits in place with sed, whose option for that is not portable. WORD, or the version, is in it then.
 edit() {
     sed "$2" "$1" >"$1.new"
     mv "$1.new" "$1"
     # Fail if the command did not find its line.
-    grep -Fq "$version" "$1"
+    grep -Fq "${3-$version}" "$1"
 }
 
 # script SOURCE PREFIX CONFDIR LOCALSTATEDIR RUNUSER

@@ -4,7 +4,7 @@ set -eu
 
 configuration=/etc/miredo/miredo-server.conf
 sample=$configuration.sample
-[ -e "$sample" ] || sample=/usr/share/doc/miredo-server-rs/examples/miredo-server.conf.sample
+[ -e "$sample" ] || sample=/usr/share/doc/miredo-server/examples/miredo-server.conf.sample
 
 main() {
     ip link set lo up
