@@ -27,6 +27,11 @@ mod queues;
 mod raw;
 mod receive_buffer;
 mod reuseport;
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64"
+))]
 mod system_calls;
 mod tunnel;
 
@@ -114,6 +119,22 @@ impl LockDown for Here {
     fn lock_down(alarm: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsError> {
         set_limits()?;
         system_calls::forbid(alarm, missing)
+    }
+}
+
+/// Without it: see platform/Cargo.toml.
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64"
+)))]
+mod system_calls {
+    use super::{Alarm, OsError};
+
+    pub(super) fn forbid(_: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsError> {
+        let why = "no list of system calls for this processor";
+        missing.push(OsError::refused("seccomp", std::env::consts::ARCH, why));
+        Ok(())
     }
 }
 

@@ -69,11 +69,7 @@ const NOT_EXECUTABLE: [libc::c_long; 2] = [libc::SYS_mmap, libc::SYS_mprotect];
 
 /// Forbids every other call, in all threads at once.
 pub(super) fn forbid(alarm: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsError> {
-    let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else {
-        let why = "no list of system calls for this processor";
-        missing.push(OsError::refused("seccomp", std::env::consts::ARCH, why));
-        return Ok(());
-    };
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| refused(&error))?;
     let program = program(arch).map_err(|error| refused(&error))?;
     catch(alarm)?;
     match apply_filter_all_threads(&program) {
