@@ -15,8 +15,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::system::{absent_address, has_many_addresses, has_open, ids, until};
-use harness::{Client, Scratch, Server, addresses, has, root, secondary_of};
+use harness::system::{absent_address, has_open, ids, until};
+use harness::{Client, Scratch, Server, addresses, another_address, has, root, secondary_of};
 use nix::sys::signal::{Signal, kill};
 
 fn configuration(primary: Ipv4Addr) -> String {
@@ -333,10 +333,7 @@ fn reload_moves_addresses() {
     }
     let scratch = Scratch::new();
     let (primary, secondary) = addresses();
-    let other = match has_many_addresses() {
-        true => addresses().0,
-        false => Ipv4Addr::new(127, 0, 0, 3),
-    };
+    let other = another_address();
     if !has(secondary) || !has(other) {
         return;
     }

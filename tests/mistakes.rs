@@ -8,18 +8,13 @@
 
 mod harness;
 
-use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use harness::system::{absent_address, wait};
-use harness::{Client, Scratch, Server, addresses, may_run, output, root, secondary_of};
+use harness::{Scratch, Server, addresses, output, root, secondary_of};
 
 /// Exit status of a fault that stays until somebody changes the configuration: sysexits(3).
 const EX_CONFIG: i32 = 78;
@@ -310,8 +305,14 @@ fn an_unfit_empty_directory() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_limit_of_open_files() {
-    if !root() || !may_run(Path::new("/usr/bin/prlimit").exists(), "needs prlimit(1)") {
+    if !root()
+        || !harness::may_run(
+            std::path::Path::new("/usr/bin/prlimit").exists(),
+            "needs prlimit(1)",
+        )
+    {
         return;
     }
     let scratch = Scratch::new();
@@ -331,8 +332,14 @@ fn a_limit_of_open_files() {
 
 /// The crates beneath the worker panic where they cannot start their threads; a start returns 0 only where it serves.
 #[test]
+#[cfg(target_os = "linux")]
 fn too_few_threads_fail_the_start() {
-    if !root() || !may_run(Path::new("/usr/bin/prlimit").exists(), "needs prlimit(1)") {
+    if !root()
+        || !harness::may_run(
+            std::path::Path::new("/usr/bin/prlimit").exists(),
+            "needs prlimit(1)",
+        )
+    {
         return;
     }
     let scratch = Scratch::new();
@@ -346,12 +353,11 @@ fn too_few_threads_fail_the_start() {
             .args(["-u", "daemon", "-c", &file, "-p"])
             .arg(scratch.path("pid"));
         if most > 0 && command.status().unwrap().success() {
-            Client::new(primary).ask(primary, 1);
-            let pid = fs::read_to_string(scratch.path("pid")).unwrap();
-            kill(Pid::from_raw(pid.trim().parse().unwrap()), Signal::SIGTERM).unwrap();
-            while scratch.path("pid").exists() {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
+            harness::Client::new(primary).ask(primary, 1);
+            let pid = std::fs::read_to_string(scratch.path("pid")).unwrap();
+            let pid = nix::unistd::Pid::from_raw(pid.trim().parse().unwrap());
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+            harness::system::until("the server ends", || !scratch.path("pid").exists());
         } else {
             let words = ["start thread: too many processes of this user"];
             expect(&mut command, 1, &words, &scratch);

@@ -1,6 +1,10 @@
 //! What a monitor could wait for, and does not: signals are answered while each of them hangs. Needs root.
 #![forbid(unsafe_code)]
 #![cfg(test)] // Clippy lets test code panic where it says so.
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(unused_imports, reason = "of what is asked on Linux alone")
+)]
 #![allow(
     clippy::arithmetic_side_effects,
     reason = "an overflow in a test is a failed test"
@@ -15,7 +19,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::{Client, Scratch, Server, addresses, root};
+use harness::{Client, Scratch, Server, addresses, root, secondary_of};
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
@@ -24,7 +28,8 @@ use nix::sys::stat::Mode;
 const SOON: Duration = Duration::from_secs(5);
 
 fn configuration(primary: Ipv4Addr) -> String {
-    format!("ServerBindAddress {primary}\nAllowPrivateAddresses yes\nWorkers 1\n")
+    let secondary = secondary_of(primary);
+    format!("ServerBindAddress {primary}\n{secondary}AllowPrivateAddresses yes\nWorkers 1\n")
 }
 
 fn start(scratch: &Scratch, primary: Ipv4Addr) -> Server {
@@ -49,8 +54,9 @@ fn answers_meanwhile(scratch: &Scratch, mut server: Server, primary: Ipv4Addr) {
     assert!(!scratch.path("pid").exists());
 }
 
+/// A configuration that is not written.
 #[test]
-fn a_configuration_that_is_not_written() {
+fn a_configuration_unwritten() {
     if !root() {
         return;
     }
@@ -69,6 +75,7 @@ fn a_configuration_that_is_not_written() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn resolvers_that_do_not_answer() {
     if !root() {
         return;
@@ -115,6 +122,7 @@ fn a_worker_that_is_stopped() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_log_that_nobody_reads() {
     if !root() {
         return;

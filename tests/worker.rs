@@ -1,6 +1,10 @@
 //! A worker and a monitor that do not understand each other, or not any more.
 #![forbid(unsafe_code)]
 #![cfg(test)] // Clippy lets test code panic where it says so.
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(unused_imports, reason = "of what is asked on Linux alone")
+)]
 
 mod harness;
 
@@ -51,8 +55,9 @@ impl Worker {
 const OTHER_VERSION: &str = "the installed program is of another version than the one that runs: \
                              stop the server and start it again";
 
+/// A monitor that tells all by arguments is answered in its form.
 #[test]
-fn a_monitor_that_tells_all_by_arguments_is_answered_in_its_form() {
+fn an_old_monitor_is_answered() {
     let scratch = Scratch::new();
     // As version 6957105 of this program started its workers.
     let worker = Worker::start(
@@ -73,8 +78,9 @@ fn a_monitor_that_tells_all_by_arguments_is_answered_in_its_form() {
     assert_eq!(worker.answer(""), format!("failed {OTHER_VERSION}\n"));
 }
 
+/// A monitor of another version is told what to do.
 #[test]
-fn a_monitor_of_another_version_is_told_what_to_do() {
+fn another_version_is_told() {
     let scratch = Scratch::new();
     let plan = r#"{"addresses":{"primary":"192.0.2.1","secondary":null},"service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":false,"rate_limit":null},"facility":"daemon","workers":"Auto","receive_buffer":"Auto","echo_path":"Native"},"threads":1,"local":false}"#;
     let order = |version: u32, more: &str| {
@@ -116,6 +122,7 @@ fn half_an_order_is_none() {
 }
 
 /// Puts a program in place of the installed one whose workers say these words, and serve nothing.
+#[cfg(target_os = "linux")]
 fn install(scratch: &Scratch, words: &str) {
     let words = scratch.write("words", words);
     let script = format!(
@@ -128,8 +135,10 @@ fn install(scratch: &Scratch, words: &str) {
     fs::rename(path, scratch.path("miredo-server")).unwrap();
 }
 
+/// A worker that does not say one whole thing does not serve.
 #[test]
-fn a_worker_that_does_not_say_one_whole_thing_does_not_serve() {
+#[cfg(target_os = "linux")]
+fn half_a_message_serves_nobody() {
     if !root() || !may_run(Path::new("/bin/bash").exists(), "needs /bin/bash") {
         return;
     }
@@ -171,9 +180,10 @@ fn a_worker_that_does_not_say_one_whole_thing_does_not_serve() {
     server.stop();
 }
 
+/// The command line of a worker tells nothing.
 #[test]
 #[cfg(target_os = "linux")]
-fn the_command_line_of_a_worker_tells_nothing() {
+fn its_arguments_tell_nothing() {
     if !root() {
         return;
     }

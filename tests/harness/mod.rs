@@ -96,6 +96,14 @@ pub fn addresses() -> (Ipv4Addr, Ipv4Addr) {
     )
 }
 
+/// One more address, with no server at it; this host [may have](has) it.
+pub fn another_address() -> Ipv4Addr {
+    match system::has_many_addresses() {
+        true => addresses().0,
+        false => Ipv4Addr::new(127, 0, 0, 3),
+    }
+}
+
 /// True where this host has the secondary address; a test that needs it is skipped otherwise.
 pub fn has(secondary: Ipv4Addr) -> bool {
     may_run(
