@@ -20,14 +20,32 @@ aarch64-unknown-freebsd     aarch64-freebsd
 x86_64-unknown-linux-musl   x86_64-linux-musl
 aarch64-unknown-linux-musl  aarch64-linux-musl
 '
+# This system on other processors, for "all": the tests run here, in qemu-user. s390x is big-endian.
+emulated='
+s390x-unknown-linux-gnu
+aarch64-unknown-linux-gnu
+'
+# qemu-user runs a program, but not the programs that it starts. So these tests run, and the unit tests:
+emulated_tests='allocation cli conf corpus fake rules run udp'
+# qemu-user does not translate the control message of the hop limit.
+emulated_skip=a_hop_limit_arrives
 # For .ci/run, where a first run has little time: each system once, except DragonFly, and one program of each format.
 quick='x86_64-unknown-freebsd x86_64-unknown-openbsd x86_64-unknown-netbsd aarch64-apple-darwin'
 quick_programs='x86_64-unknown-freebsd aarch64-apple-darwin'
+to_emulate=
 case ${1:-} in
     '') wanted=$(printf '%s' "$systems" | awk '{ print $1 }') ;;
-    all) wanted=$(printf '%s' "$systems$variants" | awk '{ print $1 }') ;;
+    all) wanted=$(printf '%s' "$systems$variants" | awk '{ print $1 }') to_emulate=$emulated ;;
     quick) wanted=$quick ;;
-    *) wanted=$* ;;
+    *)
+        wanted=
+        for target; do
+            case $emulated in
+                *"$target"*) to_emulate="$to_emulate $target" ;;
+                *) wanted="$wanted $target" ;;
+            esac
+        done
+        ;;
 esac
 case ${1:-} in
     quick) to_link=$quick_programs ;;
@@ -46,6 +64,8 @@ main() {
         of_origin "$origin"
         [ -z "$list" ] || check "clippy:$list" "from_$origin" lint "$list"
     done
+    emulate
+    [ -n "$wanted" ] || return 0
     if ! zig >"$log" 2>&1; then
         cat "$log"
         skip 'linking' "NOT LINKED: no ziglang $ziglang"
@@ -77,14 +97,22 @@ sort_targets() {
     source=
     installed=$(rustup target list --installed 2>/dev/null) || installed=
     for target in $wanted; do
-        if printf '%s\n' "$installed" | grep -qx "$target"; then
-            rustup="$rustup $target"
-        elif [ -d /usr/lib/rustlib/src/rust/library ] && [ -x /usr/bin/cargo-clippy ]; then
-            source="$source $target"
-        else
-            skip "$target" 'NOT CHECKED: neither a rustup target nor rustc-web, cargo-web, rust-web-src, rust-web-clippy'
-        fi
+        case $(origin_of "$target") in
+            rustup) rustup="$rustup $target" ;;
+            source) source="$source $target" ;;
+            *) skip "$target" "NOT CHECKED: $no_origin" ;;
+        esac
     done
+}
+
+no_origin='neither a rustup target nor rustc-web, cargo-web, rust-web-src, rust-web-clippy'
+
+origin_of() {
+    if printf '%s\n' "$installed" | grep -qx "$1"; then
+        echo rustup
+    elif [ -d /usr/lib/rustlib/src/rust/library ] && [ -x /usr/bin/cargo-clippy ]; then
+        echo source
+    fi
 }
 
 of_origin() {
@@ -107,6 +135,34 @@ from_source() {
     export RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort
     rustc -V
     "$@"
+}
+
+# Runs what can run of the tests on the processors of to_emulate.
+emulate() {
+    [ -n "$to_emulate" ] || return 0
+    check 'Debian packages for other processors' packages qemu-user gcc-aarch64-linux-gnu gcc-s390x-linux-gnu \
+        libc6-dev-arm64-cross libc6-dev-s390x-cross
+    for target in $to_emulate; do
+        processor=${target%%-*}
+        origin=$(origin_of "$target")
+        if [ -z "$origin" ]; then
+            skip "$target" "NOT TESTED: $no_origin"
+        elif ! { command -v "qemu-$processor" && command -v "$processor-linux-gnu-gcc"; } >/dev/null; then
+            skip "$target" "NOT TESTED: no qemu-$processor or no $processor-linux-gnu-gcc"
+        else
+            check "tests on $processor: unit $emulated_tests" "from_$origin" test_emulated "$target" "$processor"
+            echo "not run on $processor: $emulated_skip, and what starts programs"
+        fi
+    done
+}
+
+# test_emulated TARGET PROCESSOR
+test_emulated() {
+    variable=CARGO_TARGET_$(printf %s "$1" | tr a-z- A-Z_)
+    export "${variable}_LINKER=$2-linux-gnu-gcc" "${variable}_RUNNER=qemu-$2 -L /usr/$2-linux-gnu"
+    # shellcheck disable=SC2046,SC2086 # lists of words
+    cargo test --workspace --locked --no-fail-fast --target "$1" --lib $(printf -- '--test %s ' $emulated_tests) -- \
+        --skip "$emulated_skip"
 }
 
 lint() {
