@@ -46,7 +46,7 @@ directives! {
     AllowPrivateAddresses = "AllowPrivateAddresses", Some("no"), 1;
     /// How many threads serve.
     Workers = "Workers", Some("auto"), 1;
-    /// How much one source may send.
+    /// How much one receiver is sent.
     RateLimit = "RateLimit", Some("10000 10000"), 2;
     /// How much may wait in each socket.
     ReceiveBuffer = "ReceiveBuffer", Some("auto"), 1;

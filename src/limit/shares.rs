@@ -257,6 +257,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_system_says_is_counted() {
+        let mut shares = Shares::new();
+        for (datagrams, backlogged) in [
+            (64, Some(true)),
+            (64, Some(true)),
+            (64, Some(false)),
+            (64, None),
+            (9, None),
+        ] {
+            shares.arrived(batch(datagrams, backlogged), 0);
+        }
+        let seen = shares.scarcity.unwrap().seen;
+        assert_eq!((seen.batches, seen.crowded, seen.relieved), (4, 1, 1));
+        assert_eq!(seen.datagrams, 64 * 3 + 9);
+    }
+
+    #[test]
     fn scarcity_ends_after_a_rest_or_when_all_is_answered_for_a_while() {
         let begin = || {
             let mut shares = Shares::new();
