@@ -139,7 +139,7 @@ fn a_missing_file_is_named() {
         return;
     }
     let secret = config(&scratch, "ServerBindAddress 192.0.2.1\n");
-    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o000)).unwrap();
+    fs::set_permissions(&secret, PermissionsExt::from_mode(0o000)).unwrap();
     let mut command = Command::new(scratch.program());
     expect(
         command.args(["-n", "-c", &secret]).uid(65534),
@@ -225,7 +225,7 @@ fn a_pid_file_is_no_configuration() {
     command.args(["--local", "-c", &file, "-p", &file]);
     let words = [&file, "something other than a process id", "--pidfile"];
     expect(&mut command, 1, &words, &scratch);
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }
 
 /// An address that this host does not have.
@@ -302,6 +302,57 @@ fn an_unfit_empty_directory() {
         1,
         &["/no/such/directory"],
     );
+}
+
+/// In which root is root alone, or in which the user of the server is nobody.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_user_namespace_without_the_ids() {
+    use std::io::Write;
+    use std::process::Stdio;
+    use std::time::Instant;
+    if !root() || !may_run(Path::new("/usr/bin/unshare").exists(), "needs unshare(1)") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let file = config(&scratch, &loopback(primary));
+    let server = |command: &mut Command| {
+        let pid = scratch.path("pid");
+        command
+            .arg(scratch.program())
+            .args(["-f", "-c", &file, "-p"])
+            .arg(pid);
+    };
+    let mut command = Command::new("unshare");
+    server(command.args(["--user", "--map-root-user"]));
+    let words = ["setgroups none: not permitted", "user_namespaces(7)"];
+    expect(&mut command, 1, &words, &scratch);
+
+    let mut command = Command::new("unshare");
+    server(command.args(["--user", "sh", "-c", "read _ && exec \"$@\"", "sh"]));
+    let child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let home = Path::new("/proc").join(child.id().to_string());
+    let namespace = |home: &Path| fs::read_link(home.join("ns/user")).unwrap();
+    let outside = namespace(Path::new("/proc/self"));
+    let deadline = Instant::now() + harness::DEADLINE;
+    while namespace(&home) == outside {
+        assert!(Instant::now() < deadline, "unshare does nothing");
+        std::thread::yield_now();
+    }
+    for map in ["uid_map", "gid_map"] {
+        fs::write(home.join(map), "0 0 1000").unwrap();
+    }
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let words = "setgid 65534: no such id in this user namespace; root needs";
+    assert!(said.contains(words), "{said}");
 }
 
 #[test]

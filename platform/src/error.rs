@@ -133,6 +133,9 @@ impl fmt::Display for Reason<'_> {
         match (*call, Errno::from_raw(number)) {
             ("bind", Errno::EADDRNOTAVAIL) => out.write_str("address not assigned to this host"),
             ("bind", Errno::EADDRINUSE) => out.write_str("port already in use by another process"),
+            ("setuid" | "setgid", Errno::EINVAL) => {
+                out.write_str("no such id in this user namespace")
+            }
             (_, Errno::EACCES | Errno::EPERM) => out.write_str("not permitted"),
             (_, Errno::EMFILE | Errno::ENFILE) => out.write_str("too many open files"),
             _ => {

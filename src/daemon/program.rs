@@ -20,14 +20,23 @@ const LINES_A_SECOND: u32 = 100;
 pub struct Program(PathBuf);
 
 impl Program {
-    /// Finds the file. Call it at start, before the file can be replaced.
+    /// Finds the file. Call it at start, before the file can be replaced and the working directory changes.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When neither the system nor the first argument tells where the file is.
     pub fn current() -> Result<Self, Fault> {
         std::env::current_exe()
-            .map(|path| Self(in_search_path(&path).unwrap_or(path)))
-            .map_err(|error| Fault::new(format!("cannot find the file of this program: {error}")))
+            .map(|path| in_search_path(&path).unwrap_or(path))
+            .or_else(|error| {
+                let name = std::env::args_os().next();
+                name.and_then(|name| named(Path::new(&name))).ok_or(error)
+            })
+            .map(Self)
+            .map_err(|error| {
+                Fault::new(format!(
+                    "cannot find the file of this program: {error}; start it by its path"
+                ))
+            })
     }
 
     /// Where it is.
@@ -140,6 +149,15 @@ impl Watched {
     }
 }
 
+/// The file that the first argument names, by which shells and service managers start a program. Linux tells more in /proc alone,
+/// which chroots and small containers do without.
+fn named(name: &Path) -> Option<PathBuf> {
+    in_search_path(name).or_else(|| {
+        let is_path = name.components().count() > 1 && name.is_file();
+        is_path.then(|| name.canonicalize().ok())?
+    })
+}
+
 /// Looks a name without a directory up in PATH. Of a program that was found there, OpenBSD tells no more than the name.
 fn in_search_path(name: &Path) -> Option<PathBuf> {
     if name.components().count() != 1 {
@@ -161,5 +179,17 @@ mod tests {
         for name in ["/bin/sh", "bin/sh", "no-such-program-anywhere"] {
             assert_eq!(in_search_path(Path::new(name)), None, "{name}");
         }
+    }
+
+    #[test]
+    fn an_argument_names_a_file_by_path_or_by_search() {
+        let found = named(Path::new("sh")).unwrap();
+        assert_eq!(named(Path::new("/bin/sh")), Some(found));
+        // A file of the working directory that has the name is another.
+        for name in ["Cargo.toml", "no/such/program", "/", "./src", ""] {
+            assert_eq!(named(Path::new(name)), None, "{name}");
+        }
+        let relative = named(Path::new("./Cargo.toml")).unwrap();
+        assert!(relative.is_absolute(), "{relative:?}");
     }
 }

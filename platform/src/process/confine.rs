@@ -109,11 +109,11 @@ pub fn confine<S: Privileges>(
     if !Uid::effective().is_root() {
         return Err(OsError::new("confine", Name(identity), Errno::EPERM).remedy("start as root"));
     }
-    ids::clear_groups(identity.gid).map_err(|error| OsError::new("setgroups", "none", error))?;
-    ids::set_gid(identity.gid).map_err(|error| OsError::new("setgid", identity.gid, error))?;
+    ids::clear_groups(identity.gid).map_err(|error| refused("setgroups", "none", error))?;
+    ids::set_gid(identity.gid).map_err(|error| refused("setgid", identity.gid, error))?;
     root.enter()?;
     S::renounce_as_root(&mut missing)?;
-    ids::set_uid(identity.uid).map_err(|error| OsError::new("setuid", identity.uid, error))?;
+    ids::set_uid(identity.uid).map_err(|error| refused("setuid", identity.uid, error))?;
     S::renounce(parent, &mut missing)?;
 
     let groups = ids::groups().map_err(|error| OsError::new("getgroups", "", error))?;
@@ -134,9 +134,9 @@ pub fn confine<S: Privileges>(
 /// # Errors
 /// The call that failed, or that an id of root's is left. The process may then be half changed: exit.
 pub fn change_user(identity: &Identity) -> Result<(), OsError> {
-    ids::clear_groups(identity.gid).map_err(|error| OsError::new("setgroups", "none", error))?;
-    ids::set_gid(identity.gid).map_err(|error| OsError::new("setgid", identity.gid, error))?;
-    ids::set_uid(identity.uid).map_err(|error| OsError::new("setuid", identity.uid, error))?;
+    ids::clear_groups(identity.gid).map_err(|error| refused("setgroups", "none", error))?;
+    ids::set_gid(identity.gid).map_err(|error| refused("setgid", identity.gid, error))?;
+    ids::set_uid(identity.uid).map_err(|error| refused("setuid", identity.uid, error))?;
     prove_ids(identity)
 }
 
@@ -199,6 +199,15 @@ fn prove_ids(identity: &Identity) -> Result<(), OsError> {
         ));
     }
     Ok(())
+}
+
+/// Why root cannot become the user. In a user namespace, root has no other ids than those that were mapped, and may set no
+/// groups if that is its own alone (user_namespaces(7)).
+fn refused(call: &'static str, object: impl fmt::Display, error: Errno) -> OsError {
+    OsError::new(call, object, error).remedy(
+        "root needs CAP_SETUID, CAP_SETGID and, in a user namespace, the ids of the user to become, mapped as in \
+         user_namespaces(7)",
+    )
 }
 
 struct Name<'a>(&'a Identity);
