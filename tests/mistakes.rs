@@ -8,6 +8,7 @@
 
 mod harness;
 
+use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -309,8 +310,12 @@ fn an_unfit_empty_directory() {
 #[cfg(target_os = "linux")]
 fn a_user_namespace_without_the_ids() {
     use std::io::Write;
+    use std::path::Path;
     use std::process::Stdio;
     use std::time::Instant;
+
+    use harness::may_run;
+
     if !root() || !may_run(Path::new("/usr/bin/unshare").exists(), "needs unshare(1)") {
         return;
     }
