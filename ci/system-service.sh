@@ -118,7 +118,7 @@ foreign_source() {
 
 # Every question has its answer, also while workers are replaced. On OpenBSD with accounting: see stop_server.
 load() {
-    cargo test --locked --test daemon two_workers -- --nocapture
+    cargo test --locked --test load -- --nocapture
 }
 
 counters() {
