@@ -93,9 +93,11 @@ impl From<OsError> for io::Error {
 
 /// Whether a receive error tells of the network or of the moment, and not of the socket: an ICMP error that an earlier send
 /// provoked, an interface that is down, memory that is short, a signal.
-pub(crate) fn is_transient(error: Errno) -> bool {
+pub(crate) fn is_transient(error: &io::Error) -> bool {
     matches!(
-        error,
+        error
+            .raw_os_error()
+            .map_or(Errno::UnknownErrno, Errno::from_raw),
         Errno::ECONNREFUSED
             | Errno::ECONNRESET
             | Errno::ECONNABORTED
@@ -113,7 +115,6 @@ pub(crate) fn is_transient(error: Errno) -> bool {
             | Errno::ENOBUFS
             | Errno::ENOMEM
             | Errno::EINTR
-            | Errno::EAGAIN
     )
 }
 

@@ -35,11 +35,10 @@ const POLL_MILLISECONDS: u8 = 20;
 
 /// How datagrams cross between one socket and the buffers: one by one ([`Plain`]), or many a call.
 pub trait Mover: Default {
-    /// Receives until the socket is empty or `inbox` is full; says how many. Errors that peers or the network can
-    /// cause are not errors here.
+    /// Receives until the socket is empty or `inbox` is full; says how many.
     ///
     /// # Errors
-    /// Only what makes the socket useless.
+    /// Of the system, where nothing was received. That the socket is empty is none.
     fn receive(&mut self, socket: BorrowedFd<'_>, via: Via, inbox: &mut Inbox)
     -> io::Result<usize>;
 
@@ -127,9 +126,9 @@ impl<S: UdpSystem, M: Mover> UdpPair for SocketPair<S, M> {
         inbox.clear();
         let first = self.first;
         self.first = first.other();
-        let outcome = self
-            .receive_at(first, inbox)
-            .and_then(|()| self.receive_at(first.other(), inbox));
+        // Both are asked: one that fails must not silence the other.
+        let outcome = self.receive_at(first, inbox);
+        let outcome = self.receive_at(first.other(), inbox).and(outcome);
         match (inbox.len(), outcome) {
             (0, outcome) => outcome.map(|()| Progress::WouldBlock),
             // An error beside datagrams comes again next time, when nothing hides it.

@@ -9,10 +9,14 @@ use async_io::Async;
 use super::open::local_address;
 use super::{Mover, Queues, UdpSystem};
 use crate::contract::{BATCH, Inbox, Via};
-use crate::error::OsError;
+use crate::error::{OsError, is_transient};
 
 /// Batches that are not full after which the queues are looked at all the same.
 const LOOK_AFTER: u8 = 64;
+
+/// Failures in a row that pass for those of the moment. More are those of the socket, whatever the system calls them: a filter of
+/// system calls says EPERM or ENOMEM for ever, and a socket that is always readable and never read keeps a processor busy.
+const TRANSIENT_FAILURES: u8 = 16;
 
 pub(super) struct End {
     pub(super) socket: Async<OwnedFd>,
@@ -25,6 +29,8 @@ pub(super) struct End {
     untold: u64,
     /// Batches since the queues were looked at.
     unseen: u8,
+    /// Failures to receive since it last succeeded.
+    failures: u8,
 }
 
 impl End {
@@ -41,6 +47,7 @@ impl End {
             dropped,
             untold: 0,
             unseen: 0,
+            failures: 0,
         })
     }
 
@@ -54,9 +61,21 @@ impl End {
         let room = BATCH.saturating_sub(inbox.len());
         if self.readable && room > 0 {
             let socket = self.socket.as_fd();
-            let moved = mover
-                .receive(socket, via, inbox)
-                .map_err(|error| OsError::new("receive", name(&socket), error))?;
+            let moved = match mover.receive(socket, via, inbox) {
+                Ok(moved) => {
+                    self.failures = 0;
+                    moved
+                }
+                Err(error) if is_transient(&error) && self.failures < TRANSIENT_FAILURES => {
+                    self.failures = self.failures.saturating_add(1);
+                    0
+                }
+                Err(error) => {
+                    // So that poll(2) is asked about the other one, too, before this one is read again.
+                    self.readable = false;
+                    return Err(receive_error(&socket, error).into());
+                }
+            };
             self.readable = moved == room;
             self.unseen = self.unseen.saturating_add(1);
             // A full socket fills batches, so that the call is spared for most others. Where a drop alone made the socket
@@ -100,6 +119,16 @@ impl End {
         self.untold = self.untold.saturating_add(news.into());
         self.dropped = queues.dropped;
         Some(queues)
+    }
+}
+
+fn receive_error(socket: &impl AsFd, error: io::Error) -> OsError {
+    let failed = OsError::new("receive", name(socket), error);
+    match failed.kind() {
+        io::ErrorKind::PermissionDenied => failed.remedy(
+            "let the filter of system calls that the server was started with allow recvmmsg(2) and recvmsg(2)",
+        ),
+        _ => failed,
     }
 }
 

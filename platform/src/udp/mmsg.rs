@@ -12,7 +12,6 @@ use nix::sys::socket::SockaddrIn;
 use super::Mover;
 use super::settle::settle;
 use crate::contract::{BATCH, DATAGRAM_MAX, Inbox, Outgoing, SendReport, Via};
-use crate::error::is_transient;
 
 /// The headers that the two calls want, allocated once. Payloads move between the kernel and the callers' buffers.
 ///
@@ -101,9 +100,9 @@ impl Mover for Mmsg {
             Ok(moved) => usize::try_from(moved).unwrap_or(0),
             Err(Errno::ENOBUFS) => {
                 inbox.add_dropped(via, 1);
-                0
+                return Err(Errno::ENOBUFS.into());
             }
-            Err(error) if is_transient(error) => 0,
+            Err(Errno::EAGAIN) => 0,
             Err(error) => return Err(error.into()),
         };
         for (header, peer) in self.headers.iter().zip(&self.peers).take(moved) {

@@ -10,7 +10,6 @@ use nix::sys::socket::{MsgFlags, SockaddrIn, recvmsg, sendto};
 use super::Mover;
 use super::settle::settle;
 use crate::contract::{DATAGRAM_MAX, Inbox, Outgoing, SendReport, Via};
-use crate::error::is_transient;
 
 /// Moves datagrams one by one. Feature `plain-udp` makes [`crate::Udp`] use it where a faster way exists.
 #[derive(Default)]
@@ -35,14 +34,17 @@ impl Mover for Plain {
             };
             match outcome {
                 Ok((from, length)) => inbox.fill(via, from, length),
-                Err(Errno::ENOBUFS) => {
-                    inbox.add_dropped(via, 1);
-                    break;
+                Err(Errno::EAGAIN) => break,
+                Err(error) => {
+                    if error == Errno::ENOBUFS {
+                        inbox.add_dropped(via, 1);
+                    }
+                    // One beside datagrams, if it is to stay, comes again with the next call.
+                    match moved {
+                        0 => return Err(error.into()),
+                        _ => break,
+                    }
                 }
-                Err(error) if is_transient(error) => break,
-                // One beside datagrams comes again with the next call.
-                Err(_) if moved > 0 => break,
-                Err(error) => return Err(error.into()),
             }
             moved = moved.saturating_add(1);
         }
