@@ -320,7 +320,7 @@ fn a_filter_is_told<M: Mover + Send>() {
             .send_to(b"waits", to)
             .unwrap();
         // The filter stays with the thread.
-        let Some(told) = std::thread::scope(|scope| {
+        let told = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 forbid_receiving(error);
                 (0..100).find_map(|_| {
@@ -328,11 +328,12 @@ fn a_filter_is_told<M: Mover + Send>() {
                     async_io::block_on(ready).unwrap();
                     pair.receive(&mut inbox).err()
                 })
-            }) else {
-                panic!("deaf, and silent")
-            };
+            });
             thread.join().unwrap().map(|error| error.to_string())
         });
+        let Some(told) = told else {
+            panic!("deaf, and silent")
+        };
         assert!(
             told.starts_with(&format!("receive {to}: {reason}")),
             "{told}"
