@@ -418,32 +418,3 @@ fn no_worker_outlives_its_monitor() {
     assert!(scratch.path("pid").exists());
     start(&scratch, primary).stop();
 }
-
-/// As the C server does: in a chroot, or a container that mounts it for nobody.
-#[test]
-#[cfg(target_os = "linux")]
-fn a_server_without_proc_starts_and_reloads() {
-    if !root() || !harness::may_run(Path::new("/usr/bin/unshare").exists(), "needs unshare(1)") {
-        return;
-    }
-    let scratch = Scratch::new();
-    let (primary, _) = addresses();
-    let config = scratch.write("conf", &configuration(primary));
-    let server = foreground(&scratch, &config);
-    let mut command = Command::new("unshare");
-    command
-        .args([
-            "-m",
-            "sh",
-            "-c",
-            "mount -t tmpfs none /proc && exec \"$0\" \"$@\"",
-        ])
-        .arg(server.get_program())
-        .args(server.get_args());
-    let mut server = Server::start(&mut command);
-    Client::new(primary).ask(primary, 1);
-    server.signal(Signal::SIGHUP);
-    server.expect("reloaded");
-    Client::new(primary).ask(primary, 2);
-    server.stop();
-}

@@ -305,61 +305,6 @@ fn an_unfit_empty_directory() {
     );
 }
 
-/// In which root is root alone, or in which the user of the server is nobody.
-#[test]
-#[cfg(target_os = "linux")]
-fn a_user_namespace_without_the_ids() {
-    use std::io::Write;
-    use std::path::Path;
-    use std::process::Stdio;
-    use std::time::Instant;
-
-    use harness::may_run;
-
-    if !root() || !may_run(Path::new("/usr/bin/unshare").exists(), "needs unshare(1)") {
-        return;
-    }
-    let scratch = Scratch::new();
-    let (primary, _) = addresses();
-    let file = config(&scratch, &loopback(primary));
-    let server = |command: &mut Command| {
-        let pid = scratch.path("pid");
-        command
-            .arg(scratch.program())
-            .args(["-f", "-c", &file, "-p"])
-            .arg(pid);
-    };
-    let mut command = Command::new("unshare");
-    server(command.args(["--user", "--map-root-user"]));
-    let words = ["setgroups none: not permitted", "user_namespaces(7)"];
-    expect(&mut command, 1, &words, &scratch);
-
-    let mut command = Command::new("unshare");
-    server(command.args(["--user", "sh", "-c", "read _ && exec \"$@\"", "sh"]));
-    let child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut child = child.spawn().unwrap();
-    let home = Path::new("/proc").join(child.id().to_string());
-    let namespace = |home: &Path| fs::read_link(home.join("ns/user")).unwrap();
-    let outside = namespace(Path::new("/proc/self"));
-    let deadline = Instant::now() + harness::DEADLINE;
-    while namespace(&home) == outside {
-        assert!(Instant::now() < deadline, "unshare does nothing");
-        std::thread::yield_now();
-    }
-    for map in ["uid_map", "gid_map"] {
-        fs::write(home.join(map), "0 0 1000").unwrap();
-    }
-    child.stdin.take().unwrap().write_all(b"\n").unwrap();
-    let ended = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
-    let words = "setgid 65534: no such id in this user namespace; root needs";
-    assert!(said.contains(words), "{said}");
-}
-
 #[test]
 #[cfg(target_os = "linux")]
 fn a_limit_of_open_files() {
