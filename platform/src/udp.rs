@@ -42,7 +42,7 @@ pub trait Mover: Default {
     fn receive(&mut self, socket: BorrowedFd<'_>, via: Via, inbox: &mut Inbox)
     -> io::Result<usize>;
 
-    /// Sends at most [`BATCH`] datagrams from `socket`, whichever address they name, adding what became of them to `report`.
+    /// Sends at most [`BATCH`](crate::contract::BATCH) datagrams from `socket`, whichever address they name, adding what became of them to `report`.
     /// Those for which there is no room are tried again `retries` times in all.
     fn send<'a>(
         &mut self,
