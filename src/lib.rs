@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`wire`] | Teredo addresses, encapsulation, IPv6 and ICMPv6, as views of bytes and as values |
 //! | [`server`] | what becomes of one datagram; no socket, clock, log or allocation |
+//! | [`qualification`] | secrets that server and clients share, and what they prove with them |
 //! | [`limit`] | how much one receiver is sent, and how networks share |
 //! | [`verdict`] | what was done, or which rule dropped the datagram; counted by both |
 //! | [`run`] | the loops between platform and server |
@@ -29,6 +30,7 @@ mod escape;
 pub mod limit;
 pub mod logging;
 pub mod probe;
+pub mod qualification;
 pub mod report;
 pub mod run;
 pub mod server;

@@ -6,7 +6,8 @@
 //! | `shares` | fair shares between networks, only while more arrives than the worker can answer |
 //! | `tree` | the networks that ask, divided as finely as the shares need |
 //!
-//! Both count packets that would be sent, and nothing else: a packet that a rule drops uses no allowance.
+//! Both count packets that would be sent, and nothing else: a packet that a rule drops uses no allowance. A solicitation with a
+//! wrong authentication value does: to find that out is what the limits are to bound.
 //!
 //! Both use the generic cell rate algorithm in its virtual scheduling form (ITU-T I.371, annex A), which is a leaky bucket that
 //! keeps one number: the theoretical arrival time of the next packet.

@@ -6,14 +6,17 @@
 //! | `acceptance` | which IPv6 sources and destinations go together, and what is to be done then |
 //! | `answer` | what it answers itself: solicitations, echo requests |
 //! | `forward` | what it forwards: bubbles, small echoes |
+//! | `qualification` | which solicitations must prove where they come from, and how the answers do |
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::sync::Arc;
 use std::time::Instant;
 
 use platform::{REPLY_MAX, Via};
 use serde::{Deserialize, Serialize};
 
 use crate::limit::{Batch, Limits, RateLimit};
+use crate::qualification::Qualification;
 use crate::verdict::{Kind, Reason, Reply, Route, Verdict};
 use crate::wire::address::{ServicePrefix, server_link_local};
 use crate::wire::encapsulation::{Datagram, Malformed};
@@ -24,9 +27,11 @@ mod acceptance;
 mod answer;
 mod forward;
 mod peers;
+mod qualification;
 
 use acceptance::Task;
 use peers::{Peers, Refusal};
+use qualification::Clients;
 
 /// What a server is told once.
 #[derive(Clone, Debug)]
@@ -56,6 +61,8 @@ pub struct Policy {
     pub allow_private: bool,
     /// What one receiver may be sent; `None` is no limit. `RateLimit`.
     pub rate_limit: Option<RateLimit>,
+    /// How solicitations are authenticated, if at all. `SecureQualification`, `SecureQualificationKeys`.
+    pub qualification: Option<Qualification>,
 }
 
 /// One datagram as it arrived.
@@ -83,6 +90,8 @@ pub struct Server {
     link_local: Ipv6Addr,
     peers: Peers,
     limits: Limits,
+    /// Shared by the clones of a server: secrets are prepared once.
+    clients: Option<Arc<Clients>>,
 }
 
 impl Server {
@@ -101,6 +110,11 @@ impl Server {
             link_local: server_link_local(settings.primary),
             peers: Peers::new(policy.allow_private, own, settings.broadcasts),
             limits: Limits::new(policy.rate_limit),
+            clients: policy
+                .qualification
+                .as_ref()
+                .map(Clients::new)
+                .map(Arc::new),
         }
     }
 
@@ -108,7 +122,8 @@ impl Server {
     ///
     /// The rules run in the order of what they cost, not of their numbers: the IPv4 source needs no look at the bytes, and the
     /// checksums come late, so that a flood of nonsense costs little. The limits come last: they count what is really sent, and
-    /// nonsense spends nobody's allowance. To write a packet that is then refused costs little beside sending it.
+    /// nonsense spends nobody's allowance. To write a packet that is then refused costs little beside sending it. Authentication
+    /// alone comes after the limits, because it costs several times as much as all of the rest: they bound how much of it is done.
     pub fn handle(&mut self, arrival: &Arrival<'_>, out: &mut [u8; REPLY_MAX]) -> Verdict {
         match self.decide(arrival, out) {
             Ok(reply) => Verdict::Send(reply),
@@ -134,8 +149,12 @@ impl Server {
             .map_err(source_refused)?;
         let datagram = Datagram::parse(arrival.bytes).map_err(malformed)?;
         let task = self.accept(&datagram, arrival.from)?;
+        let client = match (&self.clients, task) {
+            (Some(clients), Task::Advertise) => clients.named(&datagram)?,
+            _ => None,
+        };
         let reply = match task {
-            Task::Advertise => self.advertise(&datagram, arrival, out),
+            Task::Advertise => self.advertise(&datagram, client, arrival, out),
             Task::AnswerEcho => self.answer_echo(&datagram, arrival, out),
             Task::ForwardToTeredo(client) => {
                 self.forward_to_teredo(&datagram, client, arrival.from, out)
@@ -144,6 +163,11 @@ impl Server {
         }?;
         let source = *arrival.from.ip();
         self.limits.admit(source, &reply.route, arrival.at)?;
+        if let Some(client) = client {
+            client.verify(&datagram)?;
+            let answer = out.get_mut(..reply.len).unwrap_or_default();
+            client.sign(answer).ok_or(Reason::AuthenticationValue)?;
+        }
         Ok(reply)
     }
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv6Addr, SocketAddrV4};
 
 use platform::{REPLY_MAX, Via};
 
+use crate::qualification::{IDENTIFIER_MAX, VALUE_LEN};
 use crate::wire::discovery::RouterAdvertisement;
 use crate::wire::encapsulation::{Authentication, OriginIndication};
 use crate::wire::ipv6::HEADER_LEN;
@@ -107,7 +108,11 @@ impl Kind {
     pub const fn max_len(self) -> usize {
         match self {
             Self::Advertisement => {
-                Authentication::MIN_LEN + OriginIndication::LEN + RouterAdvertisement::LEN
+                Authentication::MIN_LEN
+                    + IDENTIFIER_MAX
+                    + VALUE_LEN
+                    + OriginIndication::LEN
+                    + RouterAdvertisement::LEN
             }
             Self::Bubble => OriginIndication::LEN + HEADER_LEN + Trailers::MAX_LEN,
             Self::TeredoEcho => {
@@ -162,6 +167,12 @@ phrased! {
         /// To be forwarded, but with an origin indication, which only servers insert: forwarded already (RFC 4380 sections 5.1.1 and
         /// 7.4.3).
         Forwarded = "forwarded already",
+        /// Router Solicitation that names no client, where each must (RFC 4380 section 5.2.2).
+        NoIdentifier = "solicitation without client identifier",
+        /// Router Solicitation that names a client without a key here (RFC 4380 section 5.2.2).
+        UnknownIdentifier = "unknown client identifier",
+        /// Router Solicitation with an authentication value that the client's key does not give (RFC 4380 section 5.2.2).
+        AuthenticationValue = "wrong authentication value",
         /// Its receiver was sent as much as the configured limit allows (RFC 4380 section 7.4).
         RateLimited = "receiver over its rate limit",
         /// More arrives than the worker can answer, and the network of its source asks for more than its share.

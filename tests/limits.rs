@@ -47,6 +47,7 @@ impl Subject {
                     packets_per_second: number(packets_per_second),
                     burst: number(burst),
                 }),
+                qualification: None,
             },
         });
         Self {

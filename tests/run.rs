@@ -90,6 +90,7 @@ fn server() -> Server {
             mtu: 1280,
             allow_private: false,
             rate_limit: None,
+            qualification: None,
         },
     })
 }

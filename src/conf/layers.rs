@@ -111,6 +111,7 @@ impl Reader<'_> {
                 mtu: self.value_or_default(Directive::InterfaceMtu, value::mtu)?,
                 allow_private: allow_private.unwrap_or_default(),
                 rate_limit: self.value_or_default(Directive::RateLimit, value::rate_limit)?,
+                qualification: None,
             },
             facility: self.value_or_default(Directive::SyslogFacility, str::parse)?,
             workers: self.value_or_default(Directive::Workers, str::parse)?,

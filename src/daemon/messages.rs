@@ -18,7 +18,7 @@ use crate::verdict::Counters;
 
 /// Version of the messages. Raise it when one changes in form or in meaning: a monitor starts the program that is installed, which
 /// may be a newer one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a worker says when the monitor is of another version.
 pub const OTHER_VERSION: &str = "the installed program is of another version than the one that runs: \
@@ -88,8 +88,9 @@ pub struct PairNumbers {
 }
 
 impl Message for ToWorker {
-    /// An order for the most threads and the longest path takes less than half.
-    const MAX_LEN: usize = 1 << 16;
+    /// An order with the largest file of keys takes less than three quarters. The rest, for the most threads and the longest
+    /// path, is a hundredth of that.
+    const MAX_LEN: usize = 1 << 22;
 }
 
 impl Message for FromWorker {
@@ -122,11 +123,20 @@ mod tests {
     use std::os::unix::ffi::OsStringExt;
     use std::os::unix::net::UnixStream;
 
-    use crate::conf::{Addresses, ReceiveBuffer, Service, Workers};
+    use crate::conf::{Addresses, MAX_BYTES, ReceiveBuffer, Service, Workers};
     use crate::limit::RateLimit;
+    use crate::qualification::{ClientKey, IDENTIFIER_MAX, Octets, Qualification};
     use crate::server::Policy;
     use crate::verdict::{Loss, Reason, Verdict};
     use crate::wire::address::ServicePrefix;
+
+    fn key(identifier: Vec<u8>) -> ClientKey {
+        ClientKey {
+            identifier: Octets::new(identifier),
+            secret: Octets::new(vec![0xa5; 16]),
+            retired: false,
+        }
+    }
 
     fn order() -> Order {
         Order {
@@ -144,6 +154,10 @@ mod tests {
                         rate_limit: Some(RateLimit {
                             packets_per_second: NonZeroU32::MIN,
                             burst: NonZeroU32::MAX,
+                        }),
+                        qualification: Some(Qualification {
+                            required: true,
+                            keys: vec![key(b"client".to_vec())],
                         }),
                     },
                     facility: "local3".parse().unwrap(),
@@ -182,9 +196,10 @@ mod tests {
     #[test]
     fn the_form_of_an_order_is_that_of_its_version() {
         let expected = concat!(
-            r#"{"order":{"version":1,"plan":{"addresses":{"primary":"192.0.2.1","secondary":"192.0.2.2"},"#,
+            r#"{"order":{"version":2,"plan":{"addresses":{"primary":"192.0.2.1","secondary":"192.0.2.2"},"#,
             r#""service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":true,"#,
-            r#""rate_limit":{"packets_per_second":1,"burst":4294967295}},"facility":"local3","#,
+            r#""rate_limit":{"packets_per_second":1,"burst":4294967295},"qualification":{"required":true,"keys":["#,
+            r#"{"identifier":"636c69656e74","secret":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","retired":false}]}},"facility":"local3","#,
             r#""workers":"Auto","receive_buffer":{"Bytes":65536},"echo_path":"Native"},"#,
             r#""threads":1,"local":false},"udp":[{"primary":4,"secondary":5}],"raw":7,"#,
             r#""owner":[65534,65533],"root":{"Unix":[47,118,97,114,47,101,109,112,116,121]},"#,
@@ -199,6 +214,7 @@ mod tests {
         let mut bare = order();
         bare.plan.addresses.secondary = None;
         bare.plan.service.policy.rate_limit = None;
+        bare.plan.service.policy.qualification = None;
         (bare.raw, bare.owner, bare.root) = (None, None, None);
         bare.log = LevelFilter::Trace;
         let mut largest = order();
@@ -209,10 +225,19 @@ mod tests {
         largest.udp = vec![pair; Workers::MOST.get().into()];
         // Not UTF-8, and PATH_MAX octets.
         largest.root = Some(OsString::from_vec(vec![0xff; 4096]));
+        // As many of the longest identifiers as a file has room for: " hmac-sha1 ", 32 digits and a line feed follow each.
+        let keys = usize::try_from(MAX_BYTES).unwrap() / (IDENTIFIER_MAX + 44);
+        if let Some(qualification) = &mut largest.plan.service.policy.qualification {
+            qualification.keys = vec![key(vec![0xff; IDENTIFIER_MAX]); keys];
+        }
         for order in [order(), bare, largest] {
             let message = ToWorker::Order(Box::new(order));
             let encoded = serde_json::to_vec(&message).unwrap();
-            assert!(encoded.len() < ToWorker::MAX_LEN / 2, "{}", encoded.len());
+            assert!(
+                encoded.len() < ToWorker::MAX_LEN * 3 / 4,
+                "{}",
+                encoded.len()
+            );
             assert_eq!(through_a_stream(message.clone()), message);
         }
     }

@@ -208,11 +208,12 @@ impl Confined {
         let mut raw = raw.into_iter();
         let mut threads = Vec::with_capacity(pairs.len());
         let mut ledgers = Vec::with_capacity(pairs.len());
+        let server = Server::new(settings(&order.plan, &host));
         for (number, pair) in (1_usize..).zip(pairs) {
             let udp = Udp::new(pair, host.attached.clone())?;
             let raw = raw.next().map(|raw| Raw::new(raw, host.attached.clone()));
             let raw = raw.transpose()?;
-            let server = Server::new(settings(&order.plan, &host));
+            let server = server.clone();
             let (stop, ledger) = (stop.clone(), Ledger::default());
             ledgers.push(ledger.clone());
             let started = started.clone();

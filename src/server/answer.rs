@@ -2,6 +2,7 @@
 
 use platform::{REPLY_MAX, Via};
 
+use super::qualification::Client;
 use super::{Arrival, Server, invalid, reply};
 use crate::verdict::{Kind, Reason, Reply, Route};
 use crate::wire::address::has_cone_bit;
@@ -17,6 +18,7 @@ impl Server {
     pub(super) fn advertise(
         &self,
         datagram: &Datagram<'_>,
+        client: Option<&Client>,
         arrival: &Arrival<'_>,
         out: &mut [u8; REPLY_MAX],
     ) -> Result<Reply, Reason> {
@@ -29,7 +31,7 @@ impl Server {
             mtu: self.mtu.into(),
         };
         let left = emit_advertisement(
-            datagram,
+            authentication(datagram, client),
             &OriginIndication(arrival.from),
             &advertisement,
             out,
@@ -85,18 +87,23 @@ impl Server {
 
 /// The nonce goes back to the client that sent it, and to nobody else: no authentication header without one in the solicitation
 /// (RFC 4380 section 5.2.2). Identifier and value stay empty without secure qualification.
-fn emit_advertisement<'o>(
+fn authentication<'a>(
     datagram: &Datagram<'_>,
+    client: Option<&'a Client>,
+) -> Option<Authentication<'a>> {
+    let Authentication { nonce, .. } = datagram.authentication?;
+    let header = client.map(Client::header).unwrap_or_default();
+    Some(Authentication { nonce, ..header })
+}
+
+fn emit_advertisement<'o>(
+    authentication: Option<Authentication<'_>>,
     origin: &OriginIndication,
     advertisement: &RouterAdvertisement,
     mut out: &'o mut [u8],
 ) -> Option<&'o mut [u8]> {
-    if let Some(Authentication { nonce, .. }) = datagram.authentication {
-        out = Authentication {
-            nonce,
-            ..Authentication::default()
-        }
-        .emit(out)?;
+    if let Some(authentication) = authentication {
+        out = authentication.emit(out)?;
     }
     advertisement.emit(origin.emit(out)?)
 }

@@ -81,6 +81,15 @@ impl<'a> Authentication<'a> {
         put(out, &[self.confirmation])
     }
 
+    /// Where the nonce begins in a datagram with this header. What the value covers begins there, too (RFC 4380 section 5.2.2).
+    #[must_use]
+    pub fn nonce_at(&self) -> usize {
+        let lengths = [2, self.identifier.len(), self.value.len()];
+        lengths
+            .into_iter()
+            .fold(Self::MARK.len(), usize::saturating_add)
+    }
+
     fn split_body(body: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (&[identifier_len, value_len], rest) = body.split_first_chunk()?;
         let (identifier, rest) = rest.split_at_checked(identifier_len.into())?;
@@ -137,6 +146,7 @@ impl OriginIndication {
 /// A Teredo datagram taken apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
+    whole: &'a [u8],
     /// Always the first element where there is one.
     pub authentication: Option<Authentication<'a>>,
     /// Between authentication and packet.
@@ -153,15 +163,26 @@ impl<'a> Datagram<'a> {
     /// # Errors
     /// The first fault found, front to back.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let whole = bytes;
         let (authentication, bytes) = Authentication::split(bytes)?;
         let (origin, bytes) = OriginIndication::split(bytes)?;
         let (packet, rest) = ipv6::Packet::split(bytes)?;
         Ok(Self {
+            whole,
             authentication,
             origin,
             packet,
             rest,
         })
+    }
+
+    /// What an authentication value covers (RFC 4380 section 5.2.2): nonce, confirmation byte, origin indication and packet, as they
+    /// came; without an authentication header, the latter two.
+    #[must_use]
+    pub fn clear_text(&self) -> &'a [u8] {
+        let start = self.authentication.map_or(0, |header| header.nonce_at());
+        let end = self.whole.len().saturating_sub(self.rest.len());
+        self.whole.get(start..end).unwrap_or_default()
     }
 }
 

@@ -81,6 +81,7 @@ pub(crate) fn settings(bits: u8) -> Settings {
             mtu: 1280,
             allow_private: bits & PRIVATE != 0,
             rate_limit: None,
+            qualification: None,
         },
     }
 }

@@ -61,6 +61,7 @@ impl World {
                 mtu: 1280,
                 allow_private: false,
                 rate_limit: None,
+                qualification: None,
             },
         };
         let mut number = 0;

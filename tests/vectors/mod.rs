@@ -3,6 +3,7 @@
 //! | key | value | if absent |
 //! | --- | --- | --- |
 //! | `primary`, `secondary`, `prefix`, `mtu`, `private`, `own`, `broadcast`, `limit` | the setting; `own` and `broadcast` may be repeated; `limit` is packets a second and burst | 192.0.2.1, 192.0.2.2, 2001:0::, 1280, no, none, none, none |
+//! | `qualification`, `key` | secure qualification: `optional` or `required`; a client's identifier and secret in hex, and perhaps `retired`, may be repeated | off, none |
 //! | `from`, `via`, `truncated` | where the datagram comes from and arrives | 203.0.113.9:40000, primary, no |
 //! | `in` | its bytes in hex; lines are joined | empty |
 //! | `times` | how often it arrives in one moment; the last verdict counts | 1 |
@@ -20,6 +21,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use miredo_server::limit::RateLimit;
+use miredo_server::qualification::{ClientKey, Octets, Qualification};
 use miredo_server::server::{Arrival, Policy, Server, Settings};
 use miredo_server::verdict::{Kind, Reason, Route, Verdict};
 use miredo_server::wire::address::ServicePrefix;
@@ -140,6 +142,7 @@ impl Draft {
                     mtu: 1280,
                     allow_private: false,
                     rate_limit: None,
+                    qualification: None,
                 },
             },
             from: SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 9), 40000),
@@ -171,6 +174,19 @@ impl Draft {
                     packets_per_second: parse(packets_per_second)?,
                     burst: parse(burst)?,
                 });
+            }
+            "qualification" => {
+                settings.policy.qualification = Some(Qualification {
+                    required: one_of(value, ["required", "optional"])?,
+                    keys: Vec::new(),
+                });
+            }
+            "key" => {
+                let qualification = settings.policy.qualification.as_mut();
+                qualification
+                    .ok_or("a key before the qualification")?
+                    .keys
+                    .push(client_key(value)?);
             }
             "from" => self.from = parse(value)?,
             "via" => self.via = via(value)?,
@@ -243,11 +259,29 @@ fn words<const N: usize>(value: &str) -> Result<[&str; N], String> {
     words.try_into().map_err(|_| format!("needs {N} words"))
 }
 
+fn client_key(value: &str) -> Result<ClientKey, String> {
+    let (value, retired) = match value.strip_suffix(" retired") {
+        Some(value) => (value, true),
+        None => (value, false),
+    };
+    let [identifier, secret] = words(value)?;
+    Ok(ClientKey {
+        identifier: Octets::new(hex(identifier)?),
+        secret: Octets::new(hex(secret)?),
+        retired,
+    })
+}
+
 fn yes_or_no(value: &str) -> Result<bool, String> {
+    one_of(value, ["yes", "no"])
+}
+
+/// Whether it is the first of two words.
+fn one_of(value: &str, [first, second]: [&str; 2]) -> Result<bool, String> {
     match value {
-        "yes" => Ok(true),
-        "no" => Ok(false),
-        _ => Err(format!("neither yes nor no: {value}")),
+        value if value == first => Ok(true),
+        value if value == second => Ok(false),
+        _ => Err(format!("neither {first} nor {second}: {value}")),
     }
 }
 

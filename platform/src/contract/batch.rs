@@ -10,8 +10,8 @@ pub const BATCH: usize = 64;
 /// Longest datagram that is received whole, in bytes. Teredo packets fit in 1280 and their headers (RFC 4380 section 5.1.2).
 pub const DATAGRAM_MAX: usize = 2048;
 
-/// Longest datagram that is sent, in bytes.
-pub const REPLY_MAX: usize = 256;
+/// Longest datagram that is sent, in bytes: an advertisement with the longest client identifier (RFC 4380 section 5.1.1) has 392.
+pub const REPLY_MAX: usize = 400;
 
 /// One datagram as it arrived.
 #[derive(Clone, Copy, Debug)]

@@ -141,6 +141,7 @@ fn server(rate_limit: Option<RateLimit>) -> Server {
             mtu: 1280,
             allow_private: false,
             rate_limit,
+            qualification: None,
         },
     })
 }
