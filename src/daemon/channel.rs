@@ -4,6 +4,8 @@
 //! for a whole one. A message leaves in one write(2), where there is room for it, with no other thread's inside, and is
 //! decoded as a whole: two that run into each other are no message.
 //!
+//! A message may hold secrets: every buffer that it passes through is overwritten afterwards.
+//!
 //! The other end may be a process that was taken over. What it sends is bounded in length, and every wait in time.
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -18,8 +20,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::poll::poll_until;
+use super::wiped::Wiped;
 
 /// What may go through a [`Channel`].
 pub trait Message: Serialize + DeserializeOwned {
@@ -33,7 +37,9 @@ pub trait Message: Serialize + DeserializeOwned {
 pub struct Channel<In, Out> {
     sender: Sender<Out>,
     /// What was read of messages that were not returned yet; at most one message and its line feed.
-    received: Vec<u8>,
+    received: Wiped,
+    /// So many of these bytes were searched for a line feed, and have none: a long message is not searched again for each part.
+    searched: usize,
     direction: PhantomData<fn() -> In>,
 }
 
@@ -48,7 +54,7 @@ pub struct Sender<Out> {
 struct End {
     stream: UnixStream,
     /// The end of messages that had no room in the stream; locked while one is written.
-    unsent: Mutex<Vec<u8>>,
+    unsent: Mutex<Wiped>,
 }
 
 impl<In: Message, Out: Message> Channel<In, Out> {
@@ -67,7 +73,8 @@ impl<In: Message, Out: Message> Channel<In, Out> {
                 end: Arc::new(end),
                 direction: PhantomData,
             },
-            received: Vec::new(),
+            received: Wiped::default(),
+            searched: 0,
             direction: PhantomData,
         })
     }
@@ -142,7 +149,7 @@ impl<In: Message, Out: Message> Channel<In, Out> {
     /// - `UnexpectedEof`: the stream ends within a message.
     /// - Those of read(2).
     pub fn try_receive(&mut self) -> io::Result<Option<In>> {
-        let mut buffer = [0; 4096];
+        let mut buffer = Zeroizing::new([0; 4096]);
         loop {
             if let Some(message) = self.next_received()? {
                 return Ok(Some(message));
@@ -175,11 +182,13 @@ impl<In: Message, Out: Message> Channel<In, Out> {
 
     /// Decodes the first line of what was read, and leaves what follows.
     fn next_received(&mut self) -> io::Result<Option<In>> {
-        let Some(end) = self.received.iter().position(|&byte| byte == b'\n') else {
+        let unsearched = self.received.get(self.searched..).unwrap_or_default();
+        let Some(end) = unsearched.iter().position(|&byte| byte == b'\n') else {
+            self.searched = self.received.len();
             return Ok(None);
         };
-        let rest = self.received.split_off(end.saturating_add(1));
-        let line = std::mem::replace(&mut self.received, rest);
+        let end = std::mem::take(&mut self.searched).saturating_add(end);
+        let line = self.received.take(end.saturating_add(1));
         serde_json::from_slice(&line)
             .map(Some)
             .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
@@ -253,13 +262,14 @@ impl<Out: Message> Sender<Out> {
 }
 
 /// A message as it goes through the stream.
-fn line<M: Message>(message: &M) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(message)?;
+fn line<M: Message>(message: &M) -> io::Result<Wiped> {
+    let mut line = Wiped::default();
+    serde_json::to_writer(&mut line, message)?;
     if line.len() > M::MAX_LEN {
         let message = format!("a message of more than {} bytes", M::MAX_LEN);
         return Err(io::Error::new(ErrorKind::InvalidInput, message));
     }
-    line.push(b'\n');
+    line.extend_from_slice(b"\n");
     Ok(line)
 }
 
@@ -273,17 +283,17 @@ impl<Out> Clone for Sender<Out> {
 }
 
 impl End {
-    fn unsent(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn unsent(&self) -> MutexGuard<'_, Wiped> {
         // Nothing can panic while it is held.
         self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes of `unsent` as much as there is room for, and leaves the rest in it.
-    fn write_some(&self, unsent: &mut Vec<u8>) -> io::Result<()> {
+    fn write_some(&self, unsent: &mut Wiped) -> io::Result<()> {
         while !unsent.is_empty() {
             match (&self.stream).write(unsent) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(len) => drop(unsent.drain(..len)),
+                Ok(len) => drop(unsent.take(len)),
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
                     ErrorKind::WouldBlock => break,

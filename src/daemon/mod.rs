@@ -16,6 +16,7 @@
 //! | [`monitor`] | reload, replacement, stop |
 //! | [`worker`] | a worker as it sees itself: opened, confined, serving |
 //! | `poll` | poll(2) with a point in time |
+//! | `wiped` | buffers for messages that may hold secrets |
 
 use std::fmt;
 
@@ -36,6 +37,7 @@ pub mod program;
 pub mod reader;
 pub mod signals;
 pub mod sockets;
+mod wiped;
 pub mod worker;
 
 /// Why the daemon cannot start or go on, in words for its administrator.
