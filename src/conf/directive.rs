@@ -52,6 +52,10 @@ directives! {
     ReceiveBuffer = "ReceiveBuffer", Some("auto"), 1;
     /// How echo requests leave for native IPv6.
     EchoPath = "EchoPath", Some("auto"), 1;
+    /// Whether clients may prove who they are, or must.
+    SecureQualification = "SecureQualification", Some("off"), 1;
+    /// The file of the secrets that they prove it with.
+    SecureQualificationKeys = "SecureQualificationKeys", None, 1;
 }
 
 /// Directives of miredo.conf(5): the client's and relay's file, easily taken for this one.
@@ -100,7 +104,7 @@ pub(super) fn advice(unknown: &str) -> Option<String> {
     }
     let lower = unknown.to_ascii_lowercase();
     // Longer than any directive and two mistakes: no need to compare.
-    if lower.len() > 24 {
+    if lower.len() > 25 {
         return None;
     }
     DIRECTIVES

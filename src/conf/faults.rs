@@ -13,6 +13,8 @@ pub(super) struct Faults {
     warnings: Vec<Diagnostic>,
     /// Warnings that are counted alone.
     more: usize,
+    /// Those of another file, which the first one names.
+    elsewhere: Vec<Diagnostic>,
 }
 
 impl Faults {
@@ -32,12 +34,18 @@ impl Faults {
         }
     }
 
-    /// Whether there is an error.
-    pub(super) fn failed(&self) -> bool {
-        !self.errors.is_empty()
+    /// Adds the faults of another file, as many as are to be reported.
+    pub(super) fn append(&mut self, mut elsewhere: Vec<Diagnostic>) {
+        self.elsewhere.append(&mut elsewhere);
     }
 
-    /// What is reported, in the order of the lines; at the end, how many more warnings there are.
+    /// Whether there is an error.
+    pub(super) fn failed(&self) -> bool {
+        let is_error = |fault: &Diagnostic| fault.severity == Severity::Error;
+        !self.errors.is_empty() || self.elsewhere.iter().any(is_error)
+    }
+
+    /// What is reported, in the order of the lines; then, how many more warnings there are, and the other file's.
     pub(super) fn into_diagnostics(
         mut self,
         how_many: impl FnOnce(String) -> Diagnostic,
@@ -57,6 +65,7 @@ impl Faults {
         if more > 0 {
             shown.push(how_many(format!("further warnings, not shown: {more}")));
         }
+        shown.append(&mut self.elsewhere);
         shown
     }
 }

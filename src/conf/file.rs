@@ -45,6 +45,11 @@ impl File {
         self.lines.retain(|(of, _)| *of != directive);
     }
 
+    /// The path of another file that this one names.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(name)
+    }
+
     /// A fault somewhere in this file.
     pub(super) fn fault(
         &self,

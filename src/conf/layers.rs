@@ -9,8 +9,10 @@ use super::directive::{DIRECTIVES, Directive};
 use super::faults::Faults;
 use super::file::File;
 use super::host::{self, Host, Secondary};
-use super::value::{self, Fault, clip};
+use super::keys::KeyFile;
+use super::value::{self, Fault, SecureQualification, clip};
 use super::{Config, Overrides, Parsed, Service};
+use crate::qualification::Qualification;
 use crate::server::Policy;
 use crate::wire::address::ServicePrefix;
 
@@ -105,13 +107,14 @@ impl Reader<'_> {
             secondary.as_ref(),
             allow_private.unwrap_or(true),
         );
+        let qualification = self.qualification()?;
         let service = Service {
             policy: Policy {
                 prefix: self.prefix()?,
                 mtu: self.value_or_default(Directive::InterfaceMtu, value::mtu)?,
                 allow_private: allow_private.unwrap_or_default(),
                 rate_limit: self.value_or_default(Directive::RateLimit, value::rate_limit)?,
-                qualification: None,
+                qualification,
             },
             facility: self.value_or_default(Directive::SyslogFacility, str::parse)?,
             workers: self.value_or_default(Directive::Workers, str::parse)?,
@@ -156,6 +159,39 @@ impl Reader<'_> {
     /// What the layers say of a directive.
     fn text(&self, directive: Directive) -> Option<String> {
         self.merged.get_string(&directive.key()).ok()
+    }
+
+    /// How clients are authenticated, with the keys that the file names. `Some` as long as it is read, as with other directives.
+    fn qualification(&mut self) -> Option<Option<Qualification>> {
+        let demand = self.value_or_default(Directive::SecureQualification, str::parse)?;
+        let directive = Directive::SecureQualificationKeys;
+        let file = self.text(directive);
+        let (required, file) = match (demand, file) {
+            (SecureQualification::Off, file) => {
+                if file.is_some() {
+                    let fault = Fault::new("no key is used: SecureQualification is off");
+                    self.report(Severity::Warning, directive, fault);
+                }
+                return Some(None);
+            }
+            (_, None) => {
+                let fault = Fault::new(format!("no {directive}"))
+                    .help(format!("write \"{directive}\" and the file of the keys"));
+                self.error(Directive::SecureQualification, fault);
+                return Some(None);
+            }
+            (demand, Some(file)) => (demand == SecureQualification::Required, file),
+        };
+        match KeyFile::read(&self.file.beside(&file)) {
+            Ok(KeyFile { keys, diagnostics }) => {
+                self.faults.append(diagnostics);
+                Some(Some(Qualification { required, keys }))
+            }
+            Err(fault) => {
+                self.error(directive, fault);
+                Some(None)
+            }
+        }
     }
 
     fn prefix(&mut self) -> Option<ServicePrefix> {

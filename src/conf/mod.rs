@@ -8,6 +8,7 @@
 //! | `file` | which line sets which directive; the layer that `config` merges |
 //! | `layers` | defaults, file and command line merged; each value read and checked |
 //! | `value`, `host`, `facility` | text to typed values |
+//! | `keys` | the file of `SecureQualificationKeys` |
 //! | `diagnostic` | a fault with its line and a caret |
 //!
 //! Every fault of a file is found in one run, and of many warnings the first are reported. The rules are those of the C server: names are compared without regard to case, the
@@ -19,6 +20,7 @@ mod facility;
 mod faults;
 mod file;
 mod host;
+mod keys;
 mod layers;
 mod scan;
 mod value;
@@ -37,6 +39,7 @@ pub use diagnostic::{Diagnostic, Position, Severity};
 pub use directive::{DIRECTIVES, Directive};
 pub use facility::Facility;
 pub use host::{Addresses, Host, Secondary};
+pub use keys::KeyFile;
 pub use value::{Fault, ReceiveBuffer, Workers, service_prefix};
 
 use crate::server::Policy;
@@ -119,7 +122,7 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a configuration from text.  Names are not looked up.  `path` only serves messages.
+/// Reads a configuration from text, and the file of keys that it names, which may be beside `path`. Names are not looked up.
 #[must_use]
 pub fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed {
     layers::parse(path, text, overrides)

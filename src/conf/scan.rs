@@ -74,27 +74,28 @@ impl Line {
 
 /// The words of a line up to one that starts with `#`.
 fn words(text: &str, is_first_line: bool) -> Vec<Word> {
-    let mut words: Vec<Word> = Vec::new();
-    let mut between = true;
-    for (column, c) in (1..).zip(text.chars()) {
-        let is_mark = is_first_line && column == 1 && c == BYTE_ORDER_MARK;
-        if is_space(c) || is_mark {
-            between = true;
-            continue;
-        }
-        if between {
-            if c == '#' {
-                break;
-            }
-            let text = String::new();
-            words.push(Word { text, column });
-            between = false;
-        }
-        if let Some(word) = words.last_mut() {
-            word.text.push(c);
-        }
-    }
-    words
+    parts(text, is_first_line)
+        .map(|(column, text)| Word {
+            text: text.to_owned(),
+            column,
+        })
+        .collect()
+}
+
+/// The words of a line up to one that starts with `#`, each after its first character in the line, from 1. Nothing is copied.
+pub(super) fn parts(text: &str, is_first_line: bool) -> impl Iterator<Item = (usize, &str)> {
+    let marked = text.strip_prefix(BYTE_ORDER_MARK).filter(|_| is_first_line);
+    let mut next: usize = if marked.is_some() { 2 } else { 1 };
+    marked
+        .unwrap_or(text)
+        .split(is_space)
+        .map(move |part| {
+            let column = next;
+            next = next.saturating_add(part.chars().count()).saturating_add(1);
+            (column, part)
+        })
+        .filter(|(_, part)| !part.is_empty())
+        .take_while(|(_, part)| !part.starts_with('#'))
 }
 
 /// isspace(3) in the C locale: the C server parts words at a vertical tab too.

@@ -203,6 +203,30 @@ pub(super) fn echo_path(text: &str) -> Result<EchoPath, Fault> {
     }
 }
 
+/// Whether clients may prove who they are, or must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SecureQualification {
+    Off,
+    Optional,
+    Required,
+}
+
+impl FromStr for SecureQualification {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        match text.to_ascii_lowercase().as_str() {
+            "off" => Ok(Self::Off),
+            "optional" => Ok(Self::Optional),
+            "required" => Ok(Self::Required),
+            _ => Err(Fault::new(format!(
+                "{} is none of off, optional and required",
+                clip(text)
+            ))),
+        }
+    }
+}
+
 /// Reads the MTU that clients are told, in bytes: no more than a UDP datagram over IPv4 carries (RFC 4380 section 5.1.2).
 pub(super) fn mtu(text: &str) -> Result<u16, Fault> {
     let why = ", the smallest IPv6 MTU (RFC 8200 section 5)";
