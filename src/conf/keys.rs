@@ -243,14 +243,16 @@ fn client_key<'a>(words: &[Part<'a>]) -> Result<ClientKey, LineFault<'a>> {
     let algorithm = words.next().ok_or_else(|| missing("algorithm"))?;
     if !algorithm.1.eq_ignore_ascii_case(ALGORITHM) {
         // It may be the secret.
-        return Err(LineFault::new(algorithm, format!("not {ALGORITHM}")).help(form));
+        return Err(
+            LineFault::new(algorithm, format!("the algorithm is not {ALGORITHM}")).help(form),
+        );
     }
     let secret = secret(words.next().ok_or_else(|| missing("secret"))?)?;
     let retired = words.next();
     let is_word = |word: Part<'_>| word.1.eq_ignore_ascii_case(RETIRED);
     let wrong = retired.filter(|word| !is_word(*word)).or(words.next());
     if let Some(wrong) = wrong {
-        return Err(LineFault::new(wrong, format!("not {RETIRED}")).help(form));
+        return Err(LineFault::new(wrong, format!("neither {RETIRED} nor a comment")).help(form));
     }
     Ok(ClientKey {
         identifier,
