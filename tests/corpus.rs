@@ -89,11 +89,17 @@ fn seeds() -> Vec<(PathBuf, Vec<u8>)> {
 
 /// See `bodies::handle`. Settings that its bits do not know are left out.
 fn handle_input(vector: &Vector) -> Vec<u8> {
+    let qualification = vector.settings.policy.qualification.as_ref();
     let bits = [
         (vector.settings.policy.allow_private, bodies::PRIVATE),
         (vector.settings.secondary.is_none(), bodies::ONE_ADDRESS),
         (vector.via == Via::Secondary, bodies::SECONDARY),
         (vector.truncated, bodies::TRUNCATED),
+        (qualification.is_some(), bodies::QUALIFIED),
+        (
+            qualification.is_some_and(|qualification| qualification.required),
+            bodies::REQUIRED,
+        ),
     ];
     let bits: u8 = bits
         .iter()

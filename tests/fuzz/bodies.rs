@@ -7,7 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::path::Path;
 use std::time::Instant;
 
-use miredo_server::conf::{self, Diagnostic, Overrides, Severity};
+use miredo_server::conf::{self, Diagnostic, KeyFile, Overrides, Severity};
+use miredo_server::qualification::{Authenticator, ClientKey, Octets, Qualification};
 use miredo_server::server::{Arrival, Policy, Server, Settings};
 use miredo_server::wire::address::ServicePrefix;
 use miredo_server::wire::discovery::{RouterAdvertisement, RouterSolicitation};
@@ -23,8 +24,18 @@ pub(crate) const PRIVATE: u8 = 1;
 pub(crate) const ONE_ADDRESS: u8 = 2;
 pub(crate) const SECONDARY: u8 = 4;
 pub(crate) const TRUNCATED: u8 = 8;
+pub(crate) const QUALIFIED: u8 = 16;
+pub(crate) const REQUIRED: u8 = 32;
+/// A client that the server knows sends the right authentication value: no fuzzer finds it by itself.
+pub(crate) const SIGNED: u8 = 64;
 
-/// A configuration file. Whatever is in it, each fault can be shown, in many lines and in one.
+/// The clients that the server shares a secret with, if it is told so; the second one's is retired.
+pub(crate) const CLIENTS: [(&[u8], &[u8]); 2] = [
+    (b"client", b"correct horse battery"),
+    (b"other", b"another secret of length"),
+];
+
+/// A configuration file, and a file of keys. Whatever is in it, each fault can be shown, in many lines and in one.
 pub(crate) fn conf(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let parsed = conf::parse(Path::new("fuzz.conf"), &text, Overrides::default());
@@ -33,7 +44,8 @@ pub(crate) fn conf(data: &[u8]) {
         parsed.config.is_none(),
         parsed.diagnostics.iter().any(has_error)
     );
-    for fault in &parsed.diagnostics {
+    let keys = KeyFile::parse(Path::new("fuzz.keys"), data);
+    for fault in parsed.diagnostics.iter().chain(&keys.diagnostics) {
         assert!(!fault.to_string().is_empty());
         assert_eq!(fault.headline().to_string().lines().count(), 1);
     }
@@ -45,8 +57,10 @@ pub(crate) fn handle(data: &[u8]) {
         return;
     };
     let settings = settings(bits);
+    let bytes = bytes.get(..DATAGRAM_MAX).unwrap_or(bytes);
+    let bytes = with_value(bits, bytes);
     let arrival = Arrival {
-        bytes: bytes.get(..DATAGRAM_MAX).unwrap_or(bytes),
+        bytes: &bytes,
         truncated: bits & TRUNCATED != 0,
         from: SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([p0, p1])),
         via: if bits & SECONDARY == 0 {
@@ -81,9 +95,41 @@ pub(crate) fn settings(bits: u8) -> Settings {
             mtu: 1280,
             allow_private: bits & PRIVATE != 0,
             rate_limit: None,
-            qualification: None,
+            qualification: (bits & QUALIFIED != 0).then(|| Qualification {
+                required: bits & REQUIRED != 0,
+                keys: CLIENTS.map(client_key).into(),
+            }),
         },
     }
+}
+
+fn client_key((identifier, secret): (&[u8], &[u8])) -> ClientKey {
+    ClientKey {
+        identifier: Octets::new(identifier.into()),
+        secret: Octets::new(secret.into()),
+        retired: identifier == CLIENTS[1].0,
+    }
+}
+
+/// The datagram with the right value in place of the one that it has, if `bits` say so and its client has a key.
+pub(crate) fn with_value(bits: u8, bytes: &[u8]) -> Vec<u8> {
+    let value = |datagram: &Datagram<'_>| {
+        let header = datagram.authentication?;
+        let named = |client: &&(&[u8], &[u8])| client.0 == header.identifier;
+        let (_, secret) = CLIENTS.iter().find(named)?;
+        let key = Authenticator::new(&Octets::new(secret.to_vec()))?;
+        Some((header.nonce_at(), key.value(datagram.clear_text())))
+    };
+    let mut bytes = bytes.to_vec();
+    let signed = Datagram::parse(&bytes).ok().as_ref().and_then(value);
+    if let Some((end, value)) = signed.filter(|_| bits & SIGNED != 0)
+        && let Some(header) = bytes.get_mut(..end)
+        && header.get(3) == Some(&20)
+        && let Some(place) = header.last_chunk_mut()
+    {
+        *place = value;
+    }
+    bytes
 }
 
 /// Every view and value: what parses is written back as it was.

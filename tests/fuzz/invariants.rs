@@ -1,6 +1,9 @@
 //! What holds of every verdict, whatever came in. Written apart from the code that it judges: addresses are compared with tables of
 //! prefixes, and packets are looked for in the input.
 
+#[path = "authentication.rs"]
+mod authentication;
+
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 use miredo_server::server::{Arrival, Settings};
@@ -70,6 +73,7 @@ fn check_datagram(
         Kind::Advertisement => {
             assert_eq!(to, arrival.from);
             assert_eq!(nonce(sent), nonce(arrival.bytes), "nonce");
+            authentication::check(settings, arrival.bytes, sent);
         }
         Kind::Bubble | Kind::TeredoEcho => {
             assert_eq!(via, Via::Primary);

@@ -218,8 +218,16 @@ fn write(
 
 /// What may stand in front of the packet.
 fn front() -> BoxedStrategy<Vec<u8>> {
-    let variable = || prop_oneof![4 => Just(Vec::new()), 1 => vec(any::<u8>(), 0..40)];
-    let authentication = prop::option::of((variable(), variable(), any::<[u8; 8]>(), any::<u8>()));
+    let clients = bodies::CLIENTS.map(|(identifier, _)| identifier.to_vec());
+    let identifier = prop_oneof![
+        4 => Just(Vec::new()),
+        4 => prop::sample::select(clients.to_vec()),
+        1 => vec(any::<u8>(), 0..40)
+    ];
+    let value =
+        prop_oneof![2 => Just(Vec::new()), 2 => Just(vec![0; 20]), 1 => vec(any::<u8>(), 0..40)];
+    let confirmation = prop_oneof![Just(0), any::<u8>()];
+    let authentication = prop::option::of((identifier, value, any::<[u8; 8]>(), confirmation));
     (authentication, prop::option::weighted(0.2, peer()))
         .prop_map(|(authentication, origin)| {
             let mut out = [0; 200];
@@ -267,8 +275,11 @@ fn bits() -> BoxedStrategy<u8> {
         bit(bodies::ONE_ADDRESS, 0.3),
         bit(bodies::SECONDARY, 0.3),
         bit(bodies::TRUNCATED, 0.01),
+        bit(bodies::QUALIFIED, 0.5),
+        bit(bodies::REQUIRED, 0.3),
+        bit(bodies::SIGNED, 0.7),
     )
-        .prop_map(|(a, b, c, d)| a | b | c | d)
+        .prop_map(|(a, b, c, d, e, f, g)| a | b | c | d | e | f | g)
         .boxed()
 }
 

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use miredo_server::limit::{Batch, RateLimit};
+use miredo_server::qualification::{Authenticator, ClientKey, Octets, Qualification};
 use miredo_server::server::{Arrival, Policy, Server, Settings};
 use miredo_server::verdict::Verdict;
 use miredo_server::wire::address::{ServicePrefix, TeredoAddress, server_link_local};
+use miredo_server::wire::encapsulation::Datagram;
 use miredo_server::wire::icmp6::{ECHO_REQUEST, Echo};
 use platform::{REPLY_MAX, Via};
 
@@ -30,7 +32,7 @@ pub(crate) struct HandleArgs {
     only: Option<String>,
 }
 
-/// One datagram, and a limit that lets it through or does not.
+/// One datagram, and a limit that lets it through or does not, and clients that prove who they are or not.
 struct Case {
     name: &'static str,
     bytes: Vec<u8>,
@@ -38,6 +40,7 @@ struct Case {
     limit: Option<RateLimit>,
     /// More arrives than can be answered, and its source is over its share.
     crowded: bool,
+    qualified: bool,
 }
 
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 10), 40_000);
@@ -69,7 +72,7 @@ fn measure(args: &HandleArgs) -> Result<Vec<(String, f64)>, Fault> {
 }
 
 fn run(case: &Case, args: &HandleArgs) -> (String, f64) {
-    let mut server = server(case.limit);
+    let mut server = server(case);
     let mut out = [0; REPLY_MAX];
     let begin = Instant::now();
     let mut arrival = Arrival {
@@ -130,7 +133,7 @@ fn crowd(server: &mut Server, arrival: &mut Arrival<'_>) {
     server.arrived(batch, arrival.at);
 }
 
-fn server(rate_limit: Option<RateLimit>) -> Server {
+fn server(case: &Case) -> Server {
     Server::new(Settings {
         primary: PRIMARY,
         secondary: Some(Ipv4Addr::new(192, 0, 2, 2)),
@@ -140,8 +143,11 @@ fn server(rate_limit: Option<RateLimit>) -> Server {
             prefix: ServicePrefix::GLOBAL,
             mtu: 1280,
             allow_private: false,
-            rate_limit,
-            qualification: None,
+            rate_limit: case.limit,
+            qualification: case.qualified.then(|| Qualification {
+                required: true,
+                keys: (0..CLIENTS).map(client_key).collect(),
+            }),
         },
     })
 }
@@ -167,7 +173,18 @@ fn cases() -> Result<Vec<Case>, Fault> {
         from: CLIENT,
         limit: None,
         crowded: false,
+        qualified: false,
     };
+    let qualified = |name, bytes| Case {
+        qualified: true,
+        ..case(name, bytes)
+    };
+    let plain = first(Kind::Solicitation)?;
+    let signed = authenticated(&plain, &client_key(CLIENTS / 2))?;
+    let mut wrong = signed.clone();
+    // The value begins after four octets and an identifier of as many.
+    *wrong.get_mut(8).ok_or("no value")? ^= 1;
+    let unknown = authenticated(&plain, &client_key(CLIENTS))?;
     let elsewhere = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 11), 40_000);
     Ok(vec![
         case("solicitation", first(Kind::Solicitation)?),
@@ -195,9 +212,38 @@ fn cases() -> Result<Vec<Case>, Fault> {
             from: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 40_000),
             ..case("bubble from a private address", first(Kind::Bubble)?)
         },
+        qualified("solicitation, authenticated", signed),
+        qualified("solicitation, wrong value", wrong),
+        qualified("solicitation, unknown client", unknown),
+        qualified("solicitation, no client", plain),
         case("junk", first(Kind::Junk)?),
         case("nothing", Vec::new()),
     ])
+}
+
+/// How many clients have a key.
+const CLIENTS: u32 = 10_000;
+
+fn client_key(number: u32) -> ClientKey {
+    ClientKey {
+        identifier: Octets::new(number.to_be_bytes().into()),
+        secret: Octets::new(vec![number.to_be_bytes()[3]; 16]),
+        retired: false,
+    }
+}
+
+/// The solicitation in the name of a client.
+fn authenticated(solicitation: &[u8], key: &ClientKey) -> Result<Vec<u8>, Fault> {
+    let datagram = Datagram::parse(solicitation)?;
+    let clear_text = match datagram.authentication {
+        Some(_) => datagram.clear_text().to_vec(),
+        None => [&[0; 9], datagram.clear_text()].concat(),
+    };
+    let authenticator = Authenticator::new(&key.secret).ok_or("no key")?;
+    let value = authenticator.value(&clear_text);
+    let identifier = key.identifier.as_bytes();
+    let lengths = [u8::try_from(identifier.len())?, u8::try_from(value.len())?];
+    Ok([&[0, 1], &lengths, identifier, &value, &clear_text].concat())
 }
 
 fn echo(destination: Ipv6Addr) -> Result<Vec<u8>, Fault> {
