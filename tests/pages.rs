@@ -58,12 +58,12 @@ fn server_8_has_every_counter() {
     }
 }
 
-/// Each message that the files of tests/conf/bad and tests/conf/good provoke has an item that ends in the same words.
+/// Each message that the files of tests/conf/bad, tests/conf/good and tests/keys provoke has an item that ends in the same words.
 #[test]
 fn conf_5_has_every_fault() {
     let page = items("man/miredo-server.conf.5");
     let known: BTreeSet<String> = page.iter().map(|item| last_words(item)).collect();
-    let directories = ["tests/conf/bad", "tests/conf/good"];
+    let directories = ["tests/conf/bad", "tests/conf/good", "tests/keys"];
     let files = directories.map(|directory| fs::read_dir(directory).unwrap());
     let paths = files.into_iter().flatten().map(|file| file.unwrap().path());
     for path in paths.filter(|path| path.extension().is_some_and(|kind| kind == "expected")) {
@@ -122,6 +122,7 @@ fn the_sample_has_every_directive() {
         let default = match directive {
             conf::Directive::ServerBindAddress => "192.0.2.1",
             conf::Directive::ServerBindAddress2 => "192.0.2.2",
+            conf::Directive::SecureQualificationKeys => "/etc/miredo/keys",
             _ => directive.default_value().unwrap(),
         };
         (directive.name(), default)

@@ -189,7 +189,7 @@ impl Reader<'_> {
         key: ClientKey,
     ) -> Result<ClientKey, LineFault<'l>> {
         if let Some(first) = self.lines.get(key.identifier.as_bytes()) {
-            let message = format!("{} again: line {first} has its key", clip(at.1));
+            let message = format!("identifier again: line {first} has its key");
             return Err(LineFault::new(at, message));
         }
         self.lines.insert(key.identifier.as_bytes().into(), number);
@@ -267,6 +267,12 @@ fn identifier(word @ (_, text): Part<'_>) -> Result<Octets, LineFault<'_>> {
             let message = format!("{} is not octets in hexadecimal", clip(text));
             LineFault::new(word, message).help("two digits for each octet")
         })?,
+        None if text.contains(char::is_control) => {
+            return Err(
+                LineFault::new(word, "an identifier with a control character")
+                    .help("write it in hexadecimal, after 0x"),
+            );
+        }
         None => Octets::new(text.into()),
     };
     match octets.as_bytes().len() {
