@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
+use crate::wire::encapsulation::{Authentication, Datagram};
+
 /// Length of an authentication value in bytes: all of a SHA-1 (RFC 2104 section 5 would allow less, RFC 4380 does not speak of it).
 pub const VALUE_LEN: usize = 20;
 
@@ -153,6 +155,57 @@ impl Authenticator {
 
     fn mac(&self, clear_text: &[u8]) -> Hmac<Sha1> {
         self.0.clone().chain_update(clear_text)
+    }
+}
+
+/// A client that proves who it is, or that a server proves itself to: its name, and its secret ready for use.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    identifier: Box<[u8]>,
+    key: Authenticator,
+}
+
+impl Credentials {
+    /// Prepares what a file of keys says of a client.
+    #[must_use]
+    pub fn new(key: &ClientKey) -> Option<Self> {
+        Some(Self {
+            identifier: key.identifier.as_bytes().into(),
+            key: Authenticator::new(&key.secret)?,
+        })
+    }
+
+    /// The client's name.
+    #[must_use]
+    pub fn identifier(&self) -> &[u8] {
+        &self.identifier
+    }
+
+    /// The authentication header of a datagram, but for its nonce, its confirmation byte, and its value, which [`Self::sign`]
+    /// fills in.
+    #[must_use]
+    pub fn header(&self) -> Authentication<'_> {
+        Authentication {
+            identifier: &self.identifier,
+            value: &[0; VALUE_LEN],
+            ..Authentication::default()
+        }
+    }
+
+    /// Fills in the value of a datagram that begins with [`Self::header`], and ends with its packet.
+    #[must_use]
+    pub fn sign(&self, datagram: &mut [u8]) -> Option<()> {
+        let (header, clear_text) = datagram.split_at_mut_checked(self.header().nonce_at())?;
+        *header.last_chunk_mut()? = self.key.value(clear_text);
+        Some(())
+    }
+
+    /// Whether the value of a datagram is right.
+    #[must_use]
+    pub fn verify(&self, datagram: &Datagram<'_>) -> bool {
+        let value = datagram.authentication.map(|header| header.value);
+        self.key
+            .verifies(datagram.clear_text(), value.unwrap_or_default())
     }
 }
 

@@ -23,7 +23,7 @@ _teredo__probe() {
 
     case "${cmd}" in
         teredo__probe)
-            opts="-v -w -c -t -i -n -s -p -1 -h -V --verbose --json --monitor --warning --critical --prometheus --timeout --interval --count --source --port --one-address --expect-prefix --native --listen --ping --help --version"
+            opts="-v -w -c -t -i -n -s -p -1 -h -V --verbose --json --monitor --warning --critical --prometheus --timeout --interval --count --source --port --one-address --expect-prefix --key --native --listen --ping --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -146,6 +146,21 @@ _teredo__probe() {
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
                     fi
                     return 0
                     ;;

@@ -7,6 +7,7 @@ complete -c teredo-probe -s n -l count -d 'With --interval or --ping: end after 
 complete -c teredo-probe -s s -l source -d 'Send from ADDRESS' -r -f
 complete -c teredo-probe -s p -l port -d 'Use PORT as the service port' -r -f
 complete -c teredo-probe -l expect-prefix -d 'The service\'s prefix, 32 bits long' -r -f
+complete -c teredo-probe -l key -d 'Prove who this client is with the key in FILE, and have the server prove itself' -r -F
 complete -c teredo-probe -l native -d 'Test the way to a native IPv6 address' -r -f
 complete -c teredo-probe -l ping -d 'Be a Teredo client that sends echo requests to ADDRESS' -r -f
 complete -c teredo-probe -s v -l verbose -d 'Show the packets, decoded'

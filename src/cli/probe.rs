@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, ValueHint};
 
-use crate::conf::{Fault, Host, Secondary, service_prefix};
+use crate::conf::{Fault, Host, KeyFile, Secondary, service_prefix};
+use crate::qualification::Credentials;
 use crate::wire::address::{ServicePrefix, TeredoAddress};
 
 /// Tell whether a Teredo server works, and what NAT is on the way to it
-#[derive(Clone, Debug, PartialEq, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "teredo-probe", version, long_about = None)]
 #[command(group = ArgGroup::new("output").args(["verbose", "json", "monitor", "prometheus"]))]
 #[command(group = ArgGroup::new("mode").args(["native", "listen", "ping", "monitor", "prometheus"]))]
@@ -79,6 +80,10 @@ pub struct Options {
     #[arg(value_hint = ValueHint::Other)]
     pub expect_prefix: ServicePrefix,
 
+    /// Prove who this client is with the key in FILE, and have the server prove itself
+    #[arg(long, value_name = "FILE", value_parser = credentials, value_hint = ValueHint::FilePath)]
+    pub key: Option<Credentials>,
+
     /// Test the way to a native IPv6 address
     #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Other)]
     pub native: Option<Ipv6Addr>,
@@ -138,6 +143,18 @@ impl FromStr for Server {
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.primary.fmt(f)
+    }
+}
+
+/// The one client in a file as that of the server's keys.
+fn credentials(path: &str) -> Result<Credentials, String> {
+    let file = KeyFile::read(Path::new(path)).map_err(|fault| fault.to_string())?;
+    if let Some(fault) = file.diagnostics.first() {
+        return Err(fault.headline().to_string());
+    }
+    match &*file.keys {
+        [key] => Credentials::new(key).ok_or_else(|| "not a key".to_owned()),
+        keys => Err(format!("the keys of {} clients, not of one", keys.len())),
     }
 }
 

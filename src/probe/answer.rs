@@ -5,6 +5,7 @@ use std::net::{Ipv6Addr, SocketAddrV4};
 use std::time::Duration;
 
 use super::question::Nonce;
+use crate::qualification::Credentials;
 use crate::wire::discovery::RouterAdvertisement;
 use crate::wire::encapsulation::{Authentication, Datagram, OriginIndication};
 use crate::wire::icmp6::{self, Invalid, ROUTER_SOLICITATION};
@@ -22,6 +23,8 @@ pub struct Answer {
     pub prefix: Ipv6Addr,
     /// The MTU in bytes; 1280 where none was advertised.
     pub mtu: u32,
+    /// The server asks this client to obtain another key.
+    pub key_retired: bool,
 }
 
 /// Why a datagram is no advertisement that a client takes.
@@ -37,6 +40,8 @@ pub enum Unfit {
     NoNonce,
     /// Its nonce is none that was sent.
     OtherNonce,
+    /// It does not have the client's identifier and a right authentication value.
+    Unproven,
     /// It has no origin indication.
     NoOrigin,
     /// Not valid by RFC 4861 section 6.1.2.
@@ -57,6 +62,7 @@ impl fmt::Display for Unfit {
             Self::NotAdvertisement => f.write_str("not a Router Advertisement"),
             Self::NoNonce => f.write_str("an advertisement without an authentication header"),
             Self::OtherNonce => f.write_str("an advertisement with a nonce that was not sent"),
+            Self::Unproven => f.write_str("an advertisement without proof that it has the key"),
             Self::NoOrigin => f.write_str("an advertisement without an origin indication"),
             Self::Invalid(why) => write!(f, "an advertisement that is not valid: {why}"),
             Self::Source(source) => {
@@ -94,7 +100,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The answer in it, to a question whose solicitation had `source`.
+    /// The answer in it, to a question whose solicitation had `source`, and proof of who the client is if it has credentials.
     ///
     /// # Errors
     /// The first reason for which a client discards it.
@@ -103,6 +109,7 @@ impl<'a> Reading<'a> {
         source: Ipv6Addr,
         from: SocketAddrV4,
         after: Duration,
+        credentials: Option<&Credentials>,
     ) -> Result<Answer, Unfit> {
         let datagram = self.datagram.ok_or(Unfit::NotTeredo)?;
         let packet = &datagram.packet;
@@ -115,7 +122,10 @@ impl<'a> Reading<'a> {
             Err(Invalid::Type) => return Err(Unfit::NotAdvertisement),
             Err(why) => return Err(prefixes.map_or(Unfit::Invalid(why), Unfit::Prefixes)),
         };
-        self.nonce.ok_or(Unfit::NoNonce)?;
+        let header = datagram.authentication.ok_or(Unfit::NoNonce)?;
+        if credentials.is_some_and(|credentials| !proves(&datagram, credentials)) {
+            return Err(Unfit::Unproven);
+        }
         let OriginIndication(mapped) = datagram.origin.ok_or(Unfit::NoOrigin)?;
         if !advertisement.source.is_unicast_link_local() {
             return Err(Unfit::Source(advertisement.source));
@@ -132,6 +142,13 @@ impl<'a> Reading<'a> {
             mapped,
             prefix: advertisement.prefix,
             mtu: advertisement.mtu,
+            key_retired: credentials.is_some() && header.confirmation != 0,
         })
     }
+}
+
+/// Whether who sent this has the client's secret (RFC 4380 section 5.2.2).
+fn proves(datagram: &Datagram<'_>, credentials: &Credentials) -> bool {
+    let identifier = datagram.authentication.map(|header| header.identifier);
+    identifier == Some(credentials.identifier()) && credentials.verify(datagram)
 }

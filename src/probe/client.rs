@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::maintenance::{Heard, Maintenance};
 use super::peer::Peers;
 use super::question::{Nonce, Nonces, Port, Transmit};
+use crate::qualification::Credentials;
 use crate::wire::TEREDO_PORT;
 use crate::wire::address::TeredoAddress;
 use crate::wire::encapsulation::{Datagram, OriginIndication};
@@ -89,6 +90,15 @@ impl Client {
             pings: VecDeque::new(),
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
+        }
+    }
+
+    /// Asks its server as a client with these credentials, if there are any.
+    #[must_use]
+    pub fn with(self, credentials: Option<&Credentials>) -> Self {
+        Self {
+            maintenance: self.maintenance.with(credentials),
+            ..self
         }
     }
 

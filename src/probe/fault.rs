@@ -120,6 +120,8 @@ pub enum Warning {
     Mtu(u32),
     /// It is reached without a NAT from an address that is not global.
     MappedPrivate(SocketAddrV4),
+    /// It asks this client to obtain another key (RFC 4380 section 5.2.2).
+    KeyRetired,
 }
 
 impl Warning {
@@ -129,6 +131,7 @@ impl Warning {
         match self {
             Self::Mtu(_) => "mtu",
             Self::MappedPrivate(_) => "mapped-address-private",
+            Self::KeyRetired => "key-retired",
         }
     }
 }
@@ -136,6 +139,7 @@ impl Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::KeyRetired => f.write_str("the key is retired: obtain another one"),
             Self::Mtu(mtu) => write!(f, "MTU {mtu} is outside 1280 to 1472"),
             Self::MappedPrivate(mapped) => {
                 write!(

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Reading, Unfit};
 use super::question::{Nonces, Port, Question, Target, Transmit};
+use crate::qualification::Credentials;
 
 mod asked;
 
@@ -73,6 +74,7 @@ pub struct Inquiry {
     /// How long the first sign of life took.
     round_trip: Option<Duration>,
     nonces: Nonces,
+    credentials: Option<Credentials>,
     outgoing: VecDeque<Transmit>,
     events: VecDeque<Event>,
 }
@@ -101,8 +103,18 @@ impl Inquiry {
             patience,
             round_trip: None,
             nonces: Nonces::default(),
+            credentials: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
+        }
+    }
+
+    /// Asks as a client with these credentials, if there are any.
+    #[must_use]
+    pub fn with(self, credentials: Option<&Credentials>) -> Self {
+        Self {
+            credentials: credentials.cloned(),
+            ..self
         }
     }
 
@@ -125,6 +137,7 @@ impl Inquiry {
                     &self.target,
                     now,
                     &mut self.nonces,
+                    self.credentials.as_ref(),
                     &mut self.outgoing,
                     &mut self.events,
                 );
@@ -162,7 +175,12 @@ impl Inquiry {
                 continue;
             };
             let after = now.saturating_duration_since(sent);
-            let outcome = match reading.answer(asked.question.source(), from, after) {
+            let outcome = match reading.answer(
+                asked.question.source(),
+                from,
+                after,
+                self.credentials.as_ref(),
+            ) {
                 Ok(answer) => Outcome::Answered(answer),
                 Err(why) => Outcome::Unfit { from, why },
             };
@@ -218,7 +236,12 @@ impl Inquiry {
                 continue;
             }
             if asked.is_open() {
-                let why = match reading.answer(question.source(), from, Duration::ZERO) {
+                let why = match reading.answer(
+                    question.source(),
+                    from,
+                    Duration::ZERO,
+                    self.credentials.as_ref(),
+                ) {
                     Ok(_) => Unfit::OtherNonce,
                     Err(why) => why,
                 };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::Reading;
 use super::question::{Nonce, Nonces, Question, solicitation};
+use crate::qualification::Credentials;
 use crate::wire::address::ServicePrefix;
 
 /// The server is heard of at least so often; less by up to a quarter, at random (RFC 4380 section 5.2).
@@ -31,6 +32,7 @@ pub struct Maintenance {
     server: Ipv4Addr,
     due: Instant,
     nonce: Option<Nonce>,
+    credentials: Option<Credentials>,
     tries: u32,
     silent: bool,
 }
@@ -43,11 +45,21 @@ impl Maintenance {
             server,
             due: now,
             nonce: None,
+            credentials: None,
             tries: 0,
             silent: false,
         };
         maintenance.heard(now, nonces);
         maintenance
+    }
+
+    /// Asks as a client with these credentials, if there are any.
+    #[must_use]
+    pub fn with(self, credentials: Option<&Credentials>) -> Self {
+        Self {
+            credentials: credentials.cloned(),
+            ..self
+        }
     }
 
     /// When [`Self::advance`] is due.
@@ -69,7 +81,11 @@ impl Maintenance {
         self.due = now.checked_add(wait).unwrap_or(now);
         let nonce = nonces.fresh();
         self.nonce = Some(nonce);
-        Some(solicitation(nonce, Question::Primary.source()))
+        Some(solicitation(
+            nonce,
+            Question::Primary.source(),
+            self.credentials.as_ref(),
+        ))
     }
 
     /// Whether the server became silent since the last call.
@@ -90,7 +106,12 @@ impl Maintenance {
         if reading.nonce.is_none() || reading.nonce != self.nonce {
             return Heard::Other;
         }
-        let answer = reading.answer(Question::Primary.source(), from, Duration::ZERO);
+        let answer = reading.answer(
+            Question::Primary.source(),
+            from,
+            Duration::ZERO,
+            self.credentials.as_ref(),
+        );
         match answer {
             Ok(answer) if self.is_of_server(answer.prefix) => Heard::Advertisement(answer.mapped),
             _ => Heard::Other,

@@ -13,6 +13,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
+use crate::qualification::Credentials;
 use crate::wire::TEREDO_PORT;
 use crate::wire::address::{ALL_ROUTERS, CONE, link_local};
 use crate::wire::discovery::RouterSolicitation;
@@ -142,26 +143,28 @@ impl Nonces {
     }
 }
 
-/// Writes the client's Router Solicitation with authentication header and nonce (RFC 4380 sections 5.2.1 and 5.2.2).
+/// Writes the client's Router Solicitation with authentication header and nonce, and with proof of who it is if it has credentials
+/// (RFC 4380 sections 5.2.1 and 5.2.2).
 #[must_use]
-pub fn solicitation(nonce: Nonce, source: Ipv6Addr) -> Vec<u8> {
-    let mut bytes = vec![0; SOLICITATION_LEN];
+pub fn solicitation(nonce: Nonce, source: Ipv6Addr, credentials: Option<&Credentials>) -> Vec<u8> {
     let solicitation = RouterSolicitation {
         source,
         destination: ALL_ROUTERS,
     };
-    let header = Authentication {
-        nonce,
-        ..Authentication::default()
-    };
+    let header = credentials.map(Credentials::header).unwrap_or_default();
+    let header = Authentication { nonce, ..header };
+    let proof = header.identifier.len().saturating_add(header.value.len());
+    let mut bytes = vec![0; SOLICITATION_LEN.saturating_add(proof)];
     let rest = header
         .emit(&mut bytes)
         .and_then(|rest| solicitation.emit(rest));
     debug_assert_eq!(rest.map(|rest| rest.len()), Some(0));
+    let signed = credentials.map(|credentials| credentials.sign(&mut bytes));
+    debug_assert_ne!(signed, Some(None));
     bytes
 }
 
-/// Authentication header, IPv6 header, Router Solicitation.
+/// Authentication header without proof, IPv6 header, Router Solicitation.
 const SOLICITATION_LEN: usize = Authentication::MIN_LEN + HEADER_LEN + RouterSolicitation::MIN_LEN;
 
 /// A datagram to be sent.

@@ -162,7 +162,7 @@ impl UnderWay {
                 let sockets = sockets.map_err(|error| (target, error.to_string()))?;
                 let now = Instant::now();
                 let rest = deadline.saturating_duration_since(now);
-                let inquiry = Inquiry::new(target, now, rest);
+                let inquiry = Inquiry::new(target, now, rest).with(options.key.as_ref());
                 Ok((inquiry, sockets))
             });
         Self {

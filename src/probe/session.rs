@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
             return Ok(None);
         };
         let broadcasts = platform::host_addresses()?.broadcasts;
-        let client = Client::new(address, broadcasts, Instant::now());
+        let client = Client::new(address, broadcasts, Instant::now()).with(options.key.as_ref());
         let own = client.address();
         if options.json {
             out.line(story::qualified(own));

@@ -150,6 +150,9 @@ impl Report {
         {
             self.judge_mapped(answer, local);
             self.judge_mtu(answer);
+            if answer.key_retired {
+                self.warn(Warning::KeyRetired);
+            }
         }
         self.judge_source(primary, self.target.primary);
         if let Some(secondary) = self.target.secondary {

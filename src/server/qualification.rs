@@ -1,6 +1,6 @@
 //! Which solicitations prove where they come from, and how the answer does (RFC 4380 sections 5.2.2 and 5.3.2).
 
-use crate::qualification::{Authenticator, ClientKey, Qualification, VALUE_LEN};
+use crate::qualification::{ClientKey, Credentials, Qualification};
 use crate::verdict::Reason;
 use crate::wire::encapsulation::{Authentication, Datagram};
 
@@ -15,15 +15,14 @@ pub(super) struct Clients {
 /// A client, and its secret ready for use.
 #[derive(Debug)]
 pub(super) struct Client {
-    identifier: Box<[u8]>,
-    key: Authenticator,
+    credentials: Credentials,
     confirmation: u8,
 }
 
 impl Clients {
     pub(super) fn new(qualification: &Qualification) -> Self {
         let mut clients: Vec<Client> = qualification.keys.iter().filter_map(Client::new).collect();
-        clients.sort_unstable_by(|a, b| a.identifier.cmp(&b.identifier));
+        clients.sort_unstable_by(|a, b| a.identifier().cmp(b.identifier()));
         Self {
             required: qualification.required,
             clients: clients.into(),
@@ -44,7 +43,7 @@ impl Clients {
         }
         let found = self
             .clients
-            .binary_search_by(|client| (*client.identifier).cmp(identifier));
+            .binary_search_by(|client| client.identifier().cmp(identifier));
         match found.ok().and_then(|index| self.clients.get(index)) {
             None => Err(Reason::UnknownIdentifier),
             client => Ok(client),
@@ -53,10 +52,13 @@ impl Clients {
 }
 
 impl Client {
+    fn identifier(&self) -> &[u8] {
+        self.credentials.identifier()
+    }
+
     fn new(key: &ClientKey) -> Option<Self> {
         Some(Self {
-            identifier: key.identifier.as_bytes().into(),
-            key: Authenticator::new(&key.secret)?,
+            credentials: Credentials::new(key)?,
             confirmation: key.retired.into(),
         })
     }
@@ -64,29 +66,23 @@ impl Client {
     /// The authentication header of an answer to this client, but for its nonce and its value, which [`Client::sign`] fills in.
     pub(super) fn header(&self) -> Authentication<'_> {
         Authentication {
-            identifier: &self.identifier,
-            value: &[0; VALUE_LEN],
             confirmation: self.confirmation,
-            ..Authentication::default()
+            ..self.credentials.header()
         }
     }
 
     /// Whether the solicitation is this client's.
     pub(super) fn verify(&self, datagram: &Datagram<'_>) -> Result<(), Reason> {
-        let value = datagram.authentication.map(|header| header.value);
-        match self
-            .key
-            .verifies(datagram.clear_text(), value.unwrap_or_default())
-        {
+        match self.credentials.verify(datagram) {
             true => Ok(()),
             false => Err(Reason::AuthenticationValue),
         }
     }
 
-    /// Fills the value of an answer in that begins with [`Client::header`].
-    pub(super) fn sign(&self, answer: &mut [u8]) -> Option<()> {
-        let (header, clear_text) = answer.split_at_mut_checked(self.header().nonce_at())?;
-        *header.last_chunk_mut()? = self.key.value(clear_text);
-        Some(())
+    /// Fills in the value of an answer that begins with [`Client::header`].
+    pub(super) fn sign(&self, answer: &mut [u8]) -> Result<(), Reason> {
+        // There is one: the header was written.
+        let signed = self.credentials.sign(answer);
+        signed.ok_or(Reason::AuthenticationValue)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -215,5 +216,60 @@ fn secrets_are_nowhere_but_where_they_are_needed() {
             }
         }
     }
+    server.stop();
+}
+
+/// What the probe says of a server that has a key, with what its file of keys says.
+fn probe(scratch: &Scratch, server: Ipv4Addr, line: &str) -> (Option<i32>, String) {
+    let file = scratch.write("own", line);
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teredo-probe"));
+    command.args(["-1", "-t", "2", "--key"]).arg(file);
+    let ended = harness::output(command.arg(server.to_string()));
+    let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+    (ended.status.code(), said)
+}
+
+#[test]
+fn the_probe_proves_who_it_is_and_has_the_server_prove_itself() {
+    if !harness::root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    keys(&scratch, &client_line(SECRET, ""));
+    let config = configuration(&scratch, primary, "required");
+    let mut server = start(&scratch, &config);
+    let expect = |line: &str, code, words: &str| {
+        let (ended, said) = probe(&scratch, primary, line);
+        assert!(ended == Some(code) && said.contains(words), "{said}");
+    };
+    let right = client_line(SECRET, "");
+    expect(&right, 0, "works, answers after");
+    expect(&client_line(OTHER, ""), 1, "no answer");
+    let unknown = right.replace("client", "somebody");
+    expect(&unknown, 1, "no answer");
+    expect(
+        &(right.clone() + &unknown),
+        2,
+        "the keys of 2 clients, not of one",
+    );
+    expect("client\n", 2, "own:1:1: error: no algorithm after this");
+    expect("", 2, "no client in it");
+
+    keys(&scratch, &client_line(SECRET, " retired"));
+    server.signal(Signal::SIGHUP);
+    server.expect("configuration reloaded");
+    expect(&right, 0, "the key is retired: obtain another one");
+
+    // A server that has no keys gives an answer that proves nothing.
+    configuration(&scratch, primary, "off");
+    server.signal(Signal::SIGHUP);
+    server.expect("configuration reloaded");
+    expect(
+        &right,
+        1,
+        "an advertisement without proof that it has the key",
+    );
     server.stop();
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::{Event, Outcome};
 use crate::probe::answer::Unfit;
 use crate::probe::question::{Nonce, Nonces, Question, Target, Transmit, solicitation};
+use crate::qualification::Credentials;
 
 /// A question with its tries.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ impl Asked {
         target: &Target,
         now: Instant,
         nonces: &mut Nonces,
+        credentials: Option<&Credentials>,
         outgoing: &mut VecDeque<Transmit>,
         events: &mut VecDeque<Event>,
     ) {
@@ -51,7 +53,7 @@ impl Asked {
             outgoing.push_back(Transmit {
                 port,
                 to,
-                bytes: solicitation(nonce, self.question.source()),
+                bytes: solicitation(nonce, self.question.source(), credentials),
             });
         };
         send(self.question.port(), nonce);
