@@ -13,7 +13,6 @@ mod common;
 mod network;
 
 use std::fs::File;
-use std::future::poll_fn;
 use std::io::{ErrorKind, Read};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6, UdpSocket};
@@ -29,7 +28,6 @@ use miredo_platform::{
 use network::{in_own_network, receive, run, watch_ipv6};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -281,72 +279,4 @@ fn a_locked_file_is_locked_for_flock_and_for_fcntl() {
     by_process(libc::F_UNLCK).unwrap();
     lock_file(&first).unwrap();
     std::fs::remove_file(&path).unwrap();
-}
-
-/// Answers `error` to every call that receives, in this thread, as the filter of a container or of a service's unit may.
-fn forbid_receiving(error: Errno) {
-    let calls = [libc::SYS_recvmmsg, libc::SYS_recvmsg, libc::SYS_recvfrom];
-    let filter = SeccompFilter::new(
-        calls.map(|call| (call, Vec::new())).into(),
-        SeccompAction::Allow,
-        SeccompAction::Errno(error as u32),
-        std::env::consts::ARCH.try_into().unwrap(),
-    );
-    let filter: BpfProgram = filter.unwrap().try_into().unwrap();
-    nix::sys::prctl::set_no_new_privs().unwrap();
-    seccompiler::apply_filter(&filter).unwrap();
-}
-
-fn a_filter_is_told<M: Mover + Send>() {
-    for (error, reason) in [
-        (
-            Errno::EPERM,
-            "not permitted; let the filter of system calls",
-        ),
-        (
-            Errno::EACCES,
-            "not permitted; let the filter of system calls",
-        ),
-        (Errno::ENOMEM, "Cannot allocate memory"),
-    ] {
-        let sockets = Endpoint::open_pairs(LOOPBACK, None, 0, ONE)
-            .unwrap()
-            .remove(0);
-        let to = address(&sockets.primary);
-        let mut pair = SocketPair::<Here, M>::new(sockets, Attached::default()).unwrap();
-        let mut inbox = Inbox::new();
-        UdpSocket::bind("127.0.0.1:0")
-            .unwrap()
-            .send_to(b"waits", to)
-            .unwrap();
-        // The filter stays with the thread.
-        let told = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                forbid_receiving(error);
-                (0..100).find_map(|_| {
-                    let ready = poll_fn(|context| pair.poll_readable(context));
-                    async_io::block_on(ready).unwrap();
-                    pair.receive(&mut inbox).err()
-                })
-            });
-            thread.join().unwrap().map(|error| error.to_string())
-        });
-        let Some(told) = told else {
-            panic!("deaf, and silent")
-        };
-        assert!(
-            told.starts_with(&format!("receive {to}: {reason}")),
-            "{told}"
-        );
-    }
-}
-
-#[test]
-fn a_filter_is_told_fast() {
-    a_filter_is_told::<FastMover>();
-}
-
-#[test]
-fn a_filter_is_told_plain() {
-    a_filter_is_told::<Plain>();
 }

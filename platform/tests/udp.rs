@@ -15,7 +15,7 @@ use std::future::poll_fn;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -23,12 +23,11 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use miredo_platform::udp::{Mover, Plain, SocketPair};
+use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
-    Attached, BATCH, DATAGRAM_MAX, Endpoint, Here, Inbox, Outbox, Outgoing, PairSockets, Progress,
-    SendReport, UdpPair, Via,
+    Attached, BATCH, DATAGRAM_MAX, Endpoint, Here, Inbox, Outbox, PairSockets, Progress, UdpPair,
+    Via,
 };
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use socket2::SockRef;
 
@@ -335,132 +334,6 @@ fn icmp_errors_stay_below<M: Mover>() {
         client.send_to(b"still here", subject.primary).unwrap();
         let got = subject.receive(1);
         assert_eq!(got, [(Via::Primary, from, b"still here".to_vec(), false)]);
-    }
-}
-
-/// What [`Failing`] says next in this thread: an error, or with `None` what the system says.
-type Script = std::cell::RefCell<Box<dyn Iterator<Item = Option<Errno>>>>;
-
-thread_local! {
-    static SCRIPT: Script = std::cell::RefCell::new(Box::new(std::iter::empty()));
-}
-
-/// Fails as a filter of system calls makes it.
-#[derive(Default)]
-struct Failing(Plain);
-
-impl Mover for Failing {
-    fn receive(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        via: Via,
-        inbox: &mut Inbox,
-    ) -> std::io::Result<usize> {
-        match SCRIPT.with_borrow_mut(|script| script.next().flatten()) {
-            Some(error) => Err(error.into()),
-            None => self.0.receive(socket, via, inbox),
-        }
-    }
-
-    fn send<'a>(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        datagrams: impl Iterator<Item = Outgoing<'a>>,
-        retries: usize,
-        report: &mut SendReport,
-    ) {
-        self.0.send(socket, datagrams, retries, report);
-    }
-}
-
-/// What the system calls an error of the moment is told when it goes on, and is tried again.
-#[test]
-fn a_lasting_failure_is_told() {
-    let sockets = PairSockets {
-        secondary: None,
-        ..open()
-    };
-    let primary = address(&sockets.primary);
-    let mut pair = SocketPair::<Here, Failing>::new(sockets, Attached::default()).unwrap();
-    let mut inbox = Inbox::new();
-    let (client, _) = client();
-    let script = |says: Box<dyn Iterator<Item = Option<Errno>>>| SCRIPT.set(says);
-    for error in [
-        Errno::EPERM,
-        Errno::EACCES,
-        Errno::ENOMEM,
-        Errno::ENOBUFS,
-        Errno::EINTR,
-    ] {
-        client.send_to(b"waits", primary).unwrap();
-        script(Box::new(std::iter::repeat(Some(error))));
-        let mut attempts = 0;
-        let told = loop {
-            readable(&mut pair).unwrap();
-            attempts += 1;
-            match pair.receive(&mut inbox) {
-                Ok(progress) => assert_eq!(progress, Progress::WouldBlock),
-                Err(told) => break told.to_string(),
-            }
-        };
-        assert!(told.starts_with(&format!("receive {primary}: ")), "{told}");
-        assert!(attempts > 1, "{error}");
-        // It is not forgotten by waiting.
-        readable(&mut pair).unwrap();
-        pair.receive(&mut inbox).unwrap_err();
-        script(Box::new(std::iter::empty()));
-        readable(&mut pair).unwrap();
-        assert_eq!(pair.receive(&mut inbox).unwrap(), Progress::Moved(1));
-        // What is seen now and then is of the moment, however often.
-        script(Box::new(
-            (0_u8..100).map(move |turn| (turn % 2 == 0).then_some(error)),
-        ));
-        for _ in 0..50 {
-            client.send_to(b"goes on", primary).unwrap();
-            readable(&mut pair).unwrap();
-            assert_eq!(pair.receive(&mut inbox).unwrap(), Progress::WouldBlock);
-            readable(&mut pair).unwrap();
-            assert_eq!(pair.receive(&mut inbox).unwrap(), Progress::Moved(1));
-        }
-    }
-    script(Box::new(std::iter::repeat(Some(Errno::EBADF))));
-    client.send_to(b"lost", primary).unwrap();
-    readable(&mut pair).unwrap();
-    pair.receive(&mut inbox).unwrap_err();
-}
-
-/// An address whose socket fails silences no other.
-#[test]
-fn a_failure_silences_no_other() {
-    if !has_addresses() {
-        return;
-    }
-    let mut subject = Subject::<Failing>::new();
-    let (client, from) = client();
-    // Of two calls the first fails, for either address, as they take turns.
-    for (failing, other) in [
-        (subject.primary, subject.secondary),
-        (subject.secondary, subject.primary),
-    ] {
-        for to in [failing, other] {
-            client.send_to(to.to_string().as_bytes(), to).unwrap();
-        }
-        for expected in [other, failing] {
-            if expected == other {
-                SCRIPT.set(Box::new([Some(Errno::EBADF)].into_iter()));
-            }
-            readable(&mut subject.pair).unwrap();
-            let progress = subject.pair.receive(&mut subject.inbox).unwrap();
-            assert_eq!(progress, Progress::Moved(1), "{expected}");
-            let received = subject.inbox.iter().next().unwrap();
-            assert_eq!(received.from, from);
-            assert_eq!(received.bytes, expected.to_string().as_bytes());
-        }
-        // It is the turn of the other one.
-        assert_eq!(
-            subject.pair.receive(&mut subject.inbox).unwrap(),
-            Progress::WouldBlock
-        );
     }
 }
 
