@@ -24,6 +24,8 @@ main() {
         takes_options "$unit"
         echo "ok: $unit"
     done
+    takes_a_credential miredo-server-unprivileged
+    echo 'ok: credential'
 }
 
 # Under a facility that no unit has by itself.
@@ -189,6 +191,33 @@ await() {
         sleep 0.1
     done
     failed "$what" 'does not come'
+}
+
+# A file of keys that systemd hands to the service, as miredo-server.conf(5) describes.
+takes_a_credential() {
+    (umask 077 && echo 'client hmac-sha1 00112233445566778899aabbccddeeff' >/etc/miredo/keys)
+    cp "$configuration" /root/configuration
+    printf 'SecureQualification required\nSecureQualificationKeys /run/credentials/%s.service/keys\n' "$1" >>"$configuration"
+    mkdir -p "/etc/systemd/system/$1.service.d"
+    # systemd 252 hides the credentials from the command that checks the configuration before a reload.
+    # shellcheck disable=SC2016 # for systemd to expand
+    printf '[Service]\nLoadCredential=keys:/etc/miredo/keys\nExecReload=\nExecReload=kill -HUP $MAINPID\n' \
+        >"/etc/systemd/system/$1.service.d/keys.conf"
+    systemctl daemon-reload
+    systemctl start "$1" || failed "$1" 'does not start with a credential'
+    stat -c "credential: %U:%G %a" "/run/credentials/$1.service/keys"
+    since=$(date +%s)
+    systemctl reload "$1" || failed "$1" 'does not reload with a credential'
+    for _ in $(seq 100); do
+        journalctl --quiet --unit="$1" --since="@$since" --grep='configuration reloaded' | grep -q . && break
+        sleep 0.1
+    done
+    journalctl --quiet --unit="$1" --since="@$since" --grep='configuration reloaded' | grep -q . ||
+        failed "$1" 'does not read the credential again'
+    systemctl stop "$1"
+    rm "/etc/systemd/system/$1.service.d/keys.conf" /etc/miredo/keys
+    systemctl daemon-reload
+    mv /root/configuration "$configuration"
 }
 
 failed() {
