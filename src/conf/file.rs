@@ -35,6 +35,11 @@ impl File {
     }
 
     /// The line that sets a directive.
+    /// Where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn line(&self, directive: Directive) -> Option<&Line> {
         let mut lines = self.lines.iter();
         lines.find_map(|(of, line)| (*of == directive).then_some(line))

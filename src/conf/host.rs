@@ -19,25 +19,47 @@ pub enum Host {
 }
 
 impl Host {
-    /// The IPv4 address, the first one if a name has several; waits for getaddrinfo(3).
+    /// The first of its IPv4 addresses; waits for getaddrinfo(3).
     ///
     /// # Errors
     /// The name is unknown or has no IPv4 address; the message names it.
     pub fn resolve(&self) -> Result<Ipv4Addr, Fault> {
+        let addresses = self.addresses()?;
+        let none = || Fault::new(format!("{self} has no address"));
+        addresses.first().copied().ok_or_else(none)
+    }
+
+    /// The IPv4 addresses, at least one; waits for getaddrinfo(3).
+    ///
+    /// # Errors
+    /// The name is unknown or has no IPv4 address; the message names it.
+    pub(super) fn addresses(&self) -> Result<Vec<Ipv4Addr>, Fault> {
         let name = match self {
-            Self::Address(address) => return Ok(*address),
+            Self::Address(address) => return Ok(vec![*address]),
             Self::Name(name) => name,
         };
-        let found = (name.as_str(), 0)
-            .to_socket_addrs()
-            .map_err(|error| Fault::new(format!("look up {name}: {error}")))?;
-        found
-            .map(|address| address.ip())
-            .find_map(|address| match address {
-                IpAddr::V4(address) => Some(address),
-                IpAddr::V6(_) => None,
-            })
-            .ok_or_else(|| Fault::new(format!("look up {name}: no IPv4 address")))
+        let found = (name.as_str(), 0).to_socket_addrs().map_err(|error| {
+            let error = error.to_string();
+            // How the standard library begins.
+            let why = error.trim_start_matches("failed to lookup address information: ");
+            Fault::new(format!("no address is known for {name}: {why}"))
+                .help("write the address, or see hosts(5) and resolv.conf(5)")
+        })?;
+        let mut addresses = Vec::new();
+        let mut others = 0_usize;
+        for address in found {
+            match address.ip() {
+                IpAddr::V4(address) if addresses.contains(&address) => {}
+                IpAddr::V4(address) => addresses.push(address),
+                IpAddr::V6(_) => others = others.saturating_add(1),
+            }
+        }
+        match (addresses.is_empty(), others) {
+            (false, _) => Ok(addresses),
+            (true, 0) => Err(Fault::new(format!("{name} has no address"))),
+            (true, _) => Err(Fault::new(format!("{name} has IPv6 addresses only"))
+                .help("a Teredo server listens on IPv4 addresses")),
+        }
     }
 }
 
@@ -52,6 +74,15 @@ impl FromStr for Host {
         if text.parse::<Ipv6Addr>().is_ok() {
             return Err(Fault::new(format!("{text} is an IPv6 address"))
                 .help("a Teredo server listens on IPv4 addresses"));
+        }
+        if let Some((address, length)) = text.split_once('/')
+            && address.parse::<Ipv4Addr>().is_ok()
+        {
+            return Err(Fault::new(format!(
+                "{address}/{} has the prefix length of a network",
+                clip(length)
+            ))
+            .help(format!("leave it out: {address}")));
         }
         if text.parse::<SocketAddr>().is_ok() {
             return Err(Fault::new(format!("{text} holds a port"))

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use config::{ConfigError, Value, ValueKind};
 
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::Severity;
 use super::directive::{DIRECTIVES, Directive};
 use super::faults::Faults;
 use super::file::File;
-use super::host::{self, Host, Secondary};
+use super::host::{Host, Secondary};
 use super::keys::KeyFile;
+use super::lookup::{Hosts, Place};
 use super::value::{self, Fault, SecureQualification, clip};
 use super::{Config, Overrides, Parsed, Service};
 use crate::qualification::Qualification;
@@ -25,13 +26,14 @@ pub(super) fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed
     if overrides.server_name.is_some() {
         ignore_secondary_address(&mut file, &mut faults);
     }
+    let mut hosts = Hosts::default();
     let config = match merge(&file, overrides) {
         Ok(merged) => Reader {
             merged,
             file: &file,
             faults: &mut faults,
         }
-        .config(),
+        .config(&mut hosts),
         Err(error) => {
             faults.push(file.fault(Severity::Error, None, error.to_string(), None));
             None
@@ -39,6 +41,7 @@ pub(super) fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed
     };
     Parsed {
         config: config.filter(|_| !faults.failed()),
+        hosts,
         diagnostics: faults
             .into_diagnostics(|message| file.fault(Severity::Warning, None, message, None)),
     }
@@ -95,18 +98,25 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The configuration. After an error it must not be used, and may be `None`; all errors have been reported then.
-    fn config(mut self) -> Option<Config> {
+    fn config(mut self, hosts: &mut Hosts) -> Option<Config> {
         let allow_private = self.value(Directive::AllowPrivateAddresses, yes_or_no);
         let primary = self.value(Directive::ServerBindAddress, str::parse);
         let secondary = match self.text(Directive::ServerBindAddress2) {
             Some(_) => self.value(Directive::ServerBindAddress2, str::parse),
             None => Some(Secondary::Next),
         };
-        self.addresses(
-            primary.as_ref(),
-            secondary.as_ref(),
-            allow_private.unwrap_or(true),
-        );
+        *hosts = Hosts {
+            primary: primary
+                .clone()
+                .map(|host| (host, self.place(Directive::ServerBindAddress, 0))),
+            secondary: secondary
+                .clone()
+                .map(|host| (host, self.place(Directive::ServerBindAddress2, 0))),
+            allow_private: allow_private.unwrap_or(true),
+        };
+        for (directive, fault) in hosts.faults_as_written() {
+            self.error(directive, fault);
+        }
         let qualification = self.qualification()?;
         let service = Service {
             policy: Policy {
@@ -203,54 +213,33 @@ impl Reader<'_> {
         Some(prefix)
     }
 
-    /// Checks those addresses that are not names.
-    fn addresses(
-        &mut self,
-        primary: Option<&Host>,
-        secondary: Option<&Secondary<Host>>,
-        allow_private: bool,
-    ) {
-        let literal = |host: &Host| match host {
-            Host::Address(address) => Ok(*address),
-            Host::Name(_) => Err(()),
-        };
-        let primary = primary.and_then(|host| literal(host).ok());
-        let secondary = secondary.and_then(|secondary| secondary.try_map(literal).ok());
-        for (directive, fault) in host::faults(primary, secondary, allow_private) {
-            self.report(Severity::Error, directive, fault);
-        }
-    }
-
     fn error(&mut self, directive: Directive, fault: Fault) {
         self.report(Severity::Error, directive, fault);
     }
 
     /// Reports a fault with the place of the word, or as one of the command line.
     fn report(&mut self, severity: Severity, directive: Directive, fault: Fault) {
+        let place = self.place(directive, fault.word);
+        self.faults.push(place.diagnostic(severity, fault));
+    }
+
+    /// Where a word of the value of a directive stands.
+    fn place(&self, directive: Directive, word: usize) -> Place {
         let origin = match &self.merged.cache.kind {
             ValueKind::Table(values) => values.get(&directive.key()).and_then(Value::origin),
             _ => None,
         };
-        let Fault {
-            message,
-            help,
-            word,
-        } = fault;
-        let diagnostic = match origin {
-            Some(COMMAND_LINE) => Diagnostic {
-                severity,
+        if origin == Some(COMMAND_LINE) {
+            return Place {
                 path: COMMAND_LINE.into(),
                 at: None,
-                message,
-                help,
-            },
-            _ => {
-                let line = self.file.line(directive);
-                let at = line.and_then(|line| Some(line.at(line.words.get(word)?)));
-                self.file.fault(severity, at, message, help)
-            }
-        };
-        self.faults.push(diagnostic);
+            };
+        }
+        let line = self.file.line(directive);
+        Place {
+            path: self.file.path().to_owned(),
+            at: line.and_then(|line| Some(line.at(line.words.get(word)?))),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `faults` | the faults of a file, as many as anybody reads |
 //! | `file` | which line sets which directive; the layer that `config` merges |
 //! | `layers` | defaults, file and command line merged; each value read and checked |
+//! | `lookup` | the hosts of a configuration, looked up |
 //! | `value`, `host`, `facility` | text to typed values |
 //! | `keys` | the file of `SecureQualificationKeys` |
 //! | `diagnostic` | a fault with its line and a caret |
@@ -22,6 +23,7 @@ mod file;
 mod host;
 mod keys;
 mod layers;
+mod lookup;
 mod scan;
 mod value;
 
@@ -40,6 +42,7 @@ pub use directive::{DIRECTIVES, Directive};
 pub use facility::Facility;
 pub use host::{Addresses, Host, Secondary};
 pub use keys::KeyFile;
+pub use lookup::{Hosts, Unresolved};
 pub use value::{Fault, ReceiveBuffer, Workers, service_prefix};
 
 use crate::server::Policy;
@@ -76,33 +79,6 @@ pub struct Service {
     pub echo_path: EchoPath,
 }
 
-impl Config {
-    /// The addresses to bind; waits for getaddrinfo(3) where a name stands for one.
-    ///
-    /// # Errors
-    /// A name without an IPv4 address, or addresses that cannot serve, alone or together.  The
-    /// message says which.
-    pub fn resolve(&self) -> Result<Addresses, Fault> {
-        let primary = self.primary.resolve()?;
-        let secondary = self.secondary.try_map(Host::resolve)?;
-        let faults = host::faults(
-            Some(primary),
-            Some(secondary),
-            self.service.policy.allow_private,
-        );
-        if let Some((directive, fault)) = faults.into_iter().next() {
-            let message = format!("{directive}: {}", fault.message);
-            return Err(Fault { message, ..fault });
-        }
-        let secondary = match secondary {
-            Secondary::Next => Some(host::next(primary)),
-            Secondary::Host(address) => Some(address),
-            Secondary::None => None,
-        };
-        Ok(Addresses { primary, secondary })
-    }
-}
-
 /// What the command line says, which counts more than the file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Overrides<'a> {
@@ -118,6 +94,8 @@ pub struct Overrides<'a> {
 pub struct Parsed {
     /// The configuration; present if and only if no diagnostic is an error.
     pub config: Option<Config>,
+    /// The hosts whose addresses to bind.
+    pub hosts: Hosts,
     /// All errors and the first warnings, in the order of the lines; of more warnings, how many there are.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -142,6 +120,7 @@ pub fn load(path: &Path, overrides: Overrides<'_>) -> Parsed {
     });
     Parsed {
         config: None,
+        hosts: Hosts::default(),
         diagnostics: vec![Diagnostic {
             severity: Severity::Error,
             path: path.to_owned(),

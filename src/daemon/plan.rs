@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Fault;
 use crate::cli::Options;
-use crate::conf::{Addresses, Config, Diagnostic, Secondary, Service, Workers};
+use crate::conf::{Addresses, Config, Diagnostic, Parsed, Secondary, Service, Unresolved, Workers};
 use crate::wire::TEREDO_PORT;
 
 /// Everything that is decided before the first socket is opened.
@@ -28,29 +28,23 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads the configuration. Every fault of the file goes to `report`, warnings included.
+    /// What a configuration comes to, with its names looked up. Every fault goes to `report`.
     ///
     /// # Errors
-    /// When the file has errors.
-    pub fn configuration(
+    /// The configuration has errors, or a name has no address.
+    pub fn resolve(
         options: &Options,
+        parsed: Parsed,
         report: &mut dyn FnMut(&Diagnostic),
-    ) -> Result<Config, Fault> {
-        let parsed = options.load();
-        parsed.diagnostics.iter().for_each(report);
-        parsed
-            .config
-            .ok_or_else(|| Fault::of_configuration("the configuration has errors"))
-    }
-
-    /// Looks up names.
-    ///
-    /// # Errors
-    /// When a name has no address.
-    pub fn resolve(options: &Options, config: Config) -> Result<Self, Fault> {
-        let addresses = config
-            .resolve()
-            .map_err(|fault| Fault::new(fault.to_string()))?;
+    ) -> Result<Self, Fault> {
+        let addresses = parsed.hosts.resolve(report);
+        let (config, addresses) = match (parsed.config, addresses) {
+            (Some(config), Ok(addresses)) => (config, addresses),
+            (Some(_), Err(Unresolved::NotFound)) => {
+                return Err(Fault::new("a name in the configuration has no address now"));
+            }
+            _ => return Err(Fault::of_configuration("the configuration has errors")),
+        };
         Ok(Self {
             addresses: Addresses {
                 secondary: secondary(options, &config, addresses),

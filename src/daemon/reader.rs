@@ -97,11 +97,12 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn read(options: &Options, report: &mut dyn FnMut(&Diagnostic)) -> Result<Plan, Fault> {
-    let config = Plan::configuration(options, report)?;
+    let parsed = options.load();
+    parsed.diagnostics.iter().for_each(&mut *report);
     if let Owner::Become(identity) = identity::owner(options)? {
         platform::change_user(&identity)?;
     }
-    Plan::resolve(options, config)
+    Plan::resolve(options, parsed, report)
 }
 
 /// Such a process, as the server sees it.
