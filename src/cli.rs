@@ -10,10 +10,13 @@
 //! | `MIREDO_EMPTY_DIR` (read in the platform crate) | `/var/empty` |
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::{Parser, ValueHint};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueHint};
 use platform::EMPTY_DIR;
 
 use crate::conf::{self, Host, Overrides, Parsed};
@@ -92,6 +95,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// The command line. A fault ends the program with status 2.
+    pub fn from_command_line() -> Self {
+        Self::try_parse().unwrap_or_else(|error| refuse(&error))
+    }
+
     /// The arguments of a process that reads the configuration as this one would, whatever directory it is in.
     pub fn to_reader(&self) -> Vec<OsString> {
         let options = [
@@ -153,4 +161,18 @@ impl Options {
 /// Makes a path absolute: a daemon leaves the directory in which it was started.
 fn absolute() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(std::path::absolute)
+}
+
+/// Ends the program as clap does. After an option that does not exist, it lists those that do; clap would advise to write
+/// `-- -x`, which is not what somebody means who writes `-x`.
+fn refuse(error: &clap::Error) -> ! {
+    if error.kind() != ErrorKind::UnknownArgument {
+        error.exit();
+    }
+    let text = error.to_string();
+    let what = text.lines().next().unwrap_or_default();
+    let options = Options::command().render_help();
+    // There is nowhere to report that standard error is closed.
+    let _ = write!(io::stderr(), "{what}\n\n{options}");
+    process::exit(error.exit_code())
 }

@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use log::{error, info, warn};
 use miredo_server::cli::{self, Options};
 use miredo_server::daemon::monitor::{self, Invocation, Monitor};
 use miredo_server::daemon::pidfile::PidFile;
+use miredo_server::daemon::plan::Plan;
 use miredo_server::daemon::program::Program;
 use miredo_server::daemon::reader::{self, Reader};
 use miredo_server::daemon::signals::Signals;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     if let Some(arguments) = reader::arguments_of_reader(std::env::args_os()) {
         return reader::main(arguments);
     }
-    let outcome = serve(Options::parse());
+    let outcome = serve(Options::from_command_line());
     logging::finish();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,6 +46,7 @@ fn serve(options: Options) -> Result<(), Fault> {
     let reader = Reader::start(&program, &options)?;
     let plan = reader.wait(&mut |diagnostic| tell(diagnostic))?;
     if options.check {
+        say_good(&options, &plan);
         return Ok(());
     }
     drop(platform::take_inherited()?);
@@ -82,6 +84,19 @@ fn serve(options: Options) -> Result<(), Fault> {
         .inspect_err(|fault| error!("stopped; {fault}"))?;
     info!("stopped; {counters}");
     Ok(())
+}
+
+/// Says what comes of a configuration without errors.
+fn say_good(options: &Options, plan: &Plan) {
+    let file = options.config_file().filter(|path| path.exists());
+    let file = file.unwrap_or(Path::new("command line")).display();
+    let primary = plan.addresses.primary;
+    if primary.is_documentation() {
+        tell(&format_args!(
+            "{file}: warning: {primary} is an address for examples (RFC 5737): write one of this host instead"
+        ));
+    }
+    let _ = writeln!(io::stdout(), "{file}: no errors; to serve {plan}");
 }
 
 /// Writes to standard error. eprintln panics if that is a pipe without a reader, or a file on a full disk.

@@ -95,7 +95,7 @@ fn short_options_share_a_dash() {
 
 /// As getopt_long(3) has it, so that options that are appended override those of a service script.
 #[test]
-fn the_last_of_repeated_options_holds() {
+fn the_last_option_holds() {
     let options = options("-c /a -u a -p /a -t /a -n --config=/x -nu x --pidfile /x -t/x");
     assert_eq!(options.config_file(), Some(Path::new("/x")));
     assert_eq!(options.pid_file(), Some(Path::new("/x")));

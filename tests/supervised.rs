@@ -30,7 +30,7 @@ fn socket(scratch: &Scratch, name: &str) -> UnixDatagram {
 
 /// Ready once it serves, again after a reload, and stopping (sd_notify(3)).
 #[test]
-fn the_manager_is_told_of_readiness_reload_and_stop() {
+fn the_manager_is_told() {
     let scratch = Scratch::new();
     let manager = socket(&scratch, "notify");
     let (primary, secondary) = addresses();
@@ -54,7 +54,7 @@ fn the_manager_is_told_of_readiness_reload_and_stop() {
 
 /// A server that serves does not end because nobody hears of it.
 #[test]
-fn a_manager_that_is_gone_is_reported() {
+fn a_manager_that_is_gone() {
     let scratch = Scratch::new();
     let (primary, _) = addresses();
     let mut command = Command::new(scratch.program());
@@ -71,7 +71,7 @@ fn a_manager_that_is_gone_is_reported() {
 /// that of each line.
 #[cfg(target_os = "linux")]
 #[test]
-fn the_journal_gets_the_facility_of_the_configuration() {
+fn the_journal_has_the_facility() {
     const LOCAL3_INFO: &str = "<158>";
     if !root() {
         return;

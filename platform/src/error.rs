@@ -56,6 +56,20 @@ impl OsError {
         }
     }
 
+    /// Adds what helps where the kernel has no IPv6.
+    #[must_use]
+    pub(crate) fn without_ipv6(self) -> Self {
+        const OFF: &str = if cfg!(target_os = "linux") {
+            "IPv6 is switched off: start the kernel without ipv6.disable=1, or load the module ipv6"
+        } else {
+            "this kernel has no IPv6"
+        };
+        match self.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT) => self.remedy(OFF),
+            _ => self,
+        }
+    }
+
     /// The kind of the operating system's error.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
@@ -172,6 +186,13 @@ mod tests {
         for (call, errno, told) in cases {
             assert_eq!(OsError::new(call, "x", errno).to_string(), told);
         }
+        // What a kernel answers that was started with ipv6.disable=1.
+        let error = OsError::new("socket", "raw IPv6", Errno::EAFNOSUPPORT).without_ipv6();
+        let told = error.to_string();
+        assert!(told.contains("IPv6"), "{told}");
+        assert!(told.contains("; ") && !told.contains("root"), "{told}");
+        let other = OsError::new("socket", "x", Errno::EMFILE).without_ipv6();
+        assert_eq!(other.to_string(), "socket x: too many open files");
         let error = OsError::new("chroot", "", Errno::EPERM).remedy("run as root");
         assert_eq!(error.to_string(), "chroot: not permitted; run as root");
         assert_eq!(

@@ -88,3 +88,6 @@ pub type Udp = udp::SocketPair<Here, udp::Plain>;
 
 /// What keeps [`udp::Endpoint::set_receive_buffer`] from granting more.
 pub const RECEIVE_BUFFER_LIMIT: &str = Here::RECEIVE_BUFFER_LIMIT;
+
+/// The command that lists the UDP sockets of this system and who has them.
+pub const LIST_SOCKETS: &str = Here::LIST_SOCKETS;

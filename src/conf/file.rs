@@ -1,5 +1,6 @@
 //! The directives of one file, as a layer for `config`.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use config::{Map, Source, Value, ValueKind};
@@ -7,7 +8,7 @@ use config::{Map, Source, Value, ValueKind};
 use super::diagnostic::{Diagnostic, Position, Severity};
 use super::directive::{self, Directive};
 use super::faults::Faults;
-use super::scan::{self, Line};
+use super::scan::{self, Line, Word};
 use super::value::clip;
 
 /// What a file sets: at most one line a directive, the first, each with a value.
@@ -34,12 +35,12 @@ impl File {
         file
     }
 
-    /// The line that sets a directive.
     /// Where the file is.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// The line that sets a directive.
     pub(super) fn line(&self, directive: Directive) -> Option<&Line> {
         let mut lines = self.lines.iter();
         lines.find_map(|(of, line)| (*of == directive).then_some(line))
@@ -103,10 +104,25 @@ impl File {
         let extra = line.words.get(directive.words()..).unwrap_or_default();
         if let [first, .., last] | [first @ last] = extra {
             let message = format!("further words after the value of {directive}, ignored");
-            let help = Some("a comment starts with #".to_owned());
+            let help = Some(help_for_extra(directive, &line));
             faults.push(warning(line.between(first, last), message, help));
         }
         self.lines.push((directive, line));
+    }
+}
+
+/// What to do about words too many.
+fn help_for_extra(directive: Directive, line: &Line) -> String {
+    let address = |word: &Word| word.text.parse::<Ipv4Addr>().is_ok();
+    match line.words.as_slice() {
+        [first, second, ..]
+            if directive == Directive::ServerBindAddress && address(first) && address(second) =>
+        {
+            let secondary = Directive::ServerBindAddress2;
+            let second = &second.text;
+            format!("the secondary address has a line of its own: {secondary} {second}")
+        }
+        _ => "a comment starts with #".to_owned(),
     }
 }
 

@@ -29,7 +29,7 @@ mod value;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -110,7 +110,18 @@ pub fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed {
 #[must_use]
 pub fn load(path: &Path, overrides: Overrides<'_>) -> Parsed {
     let error = match read(path) {
-        Ok(text) => return parse(path, &text, overrides),
+        Ok((text, what)) => {
+            let mut parsed = parse(path, &text, overrides);
+            if let Some(what) = what
+                && parsed.config.is_none()
+                && text.is_empty()
+            {
+                let message = format!("{what}, read as an empty file");
+                let fault = of_file(path, Severity::Warning, message);
+                parsed.diagnostics.insert(0, fault);
+            }
+            return parsed;
+        }
         Err(error) => error,
     };
     let help = (error.kind() == ErrorKind::NotFound).then(|| {
@@ -122,12 +133,20 @@ pub fn load(path: &Path, overrides: Overrides<'_>) -> Parsed {
         config: None,
         hosts: Hosts::default(),
         diagnostics: vec![Diagnostic {
-            severity: Severity::Error,
-            path: path.to_owned(),
-            at: None,
-            message: error.to_string(),
             help,
+            ..of_file(path, Severity::Error, error.to_string())
         }],
+    }
+}
+
+/// A fault of a whole file.
+fn of_file(path: &Path, severity: Severity, message: String) -> Diagnostic {
+    Diagnostic {
+        severity,
+        path: path.to_owned(),
+        at: None,
+        message,
+        help: None,
     }
 }
 
@@ -152,15 +171,21 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The text of a file. Comments may have bytes that are not UTF-8, as those of old files do. In a value they are a fault: the character
+/// The text of a file, and what the file is if it is not a regular one. Comments may have bytes that are not UTF-8, as those of old files do. In a value they are a fault: the character
 /// that replaces them is valid in none.
 ///
 /// # Errors
 /// The kind of the system's error, with a message that names the call.
-fn read(path: &Path) -> io::Result<String> {
+fn read(path: &Path) -> io::Result<(String, Option<&'static str>)> {
     // No object: every diagnostic begins with the path.
     let named = |call| move |error: io::Error| io::Error::from(OsError::new(call, "", error));
     let file = open(path).map_err(named("open"))?;
+    let kind = file.metadata().map_err(named("stat"))?.file_type();
+    let what = match (kind.is_fifo(), kind.is_char_device()) {
+        (true, _) => Some("a FIFO that no process writes to"),
+        (_, true) => Some("a device"),
+        _ => None,
+    };
     let mut bytes = Vec::new();
     let mut limited = file.take(MAX_BYTES.saturating_add(1));
     limited.read_to_end(&mut bytes).map_err(named("read"))?;
@@ -170,7 +195,7 @@ fn read(path: &Path) -> io::Result<String> {
     }
     match why_no_text(&bytes) {
         Some(why) => Err(io::Error::new(ErrorKind::InvalidData, why)),
-        None => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        None => Ok((String::from_utf8_lossy(&bytes).into_owned(), what)),
     }
 }
 

@@ -146,14 +146,22 @@ impl FromStr for ReceiveBuffer {
         if text.eq_ignore_ascii_case("auto") {
             return Ok(Self::Auto);
         }
+        let (digits, unit) = match text.char_indices().next_back() {
+            Some((end, 'k' | 'K')) => (text.get(..end), 1 << 10),
+            Some((end, 'm' | 'M')) => (text.get(..end), 1 << 20),
+            _ => (Some(text), 1),
+        };
+        let value = digits.and_then(number);
+        let value = value.map(|value| value.saturating_mul(unit));
         let range = Self::LEAST.into()..=Self::MOST.into();
-        let bytes =
-            ranged(Directive::ReceiveBuffer, text, range, "").map_err(|fault| {
-                match number(text) {
-                    Some(_) => fault,
-                    None => fault.help("auto leaves the number of bytes to the server"),
-                }
-            })?;
+        let bytes = within(Directive::ReceiveBuffer, text, value, range, "").map_err(|fault| {
+            match value {
+                Some(_) => fault,
+                None => fault.help(
+                    "a number of bytes; K after it means 1024, M 1048576; auto leaves it to the server",
+                ),
+            }
+        })?;
         Ok(u32::try_from(bytes).map_or(Self::Auto, Self::Bytes))
     }
 }
@@ -241,8 +249,19 @@ fn ranged(
     range: RangeInclusive<u64>,
     why: &str,
 ) -> Result<u64, Fault> {
+    within(directive, text, number(text), range, why)
+}
+
+/// Checks the value of `text`, which is `None` if it is no number.
+fn within(
+    directive: Directive,
+    text: &str,
+    value: Option<u64>,
+    range: RangeInclusive<u64>,
+    why: &str,
+) -> Result<u64, Fault> {
     let (low, high) = (range.start(), range.end());
-    let Some(value) = number(text) else {
+    let Some(value) = value else {
         let message = format!(
             "{directive} {} is not a number from {low} to {high}",
             clip(text)

@@ -137,8 +137,24 @@ impl Sockets {
 }
 
 fn open(address: Ipv4Addr, plan: &Plan) -> Result<Endpoint, Fault> {
-    Ok(Endpoint::open(
-        SocketAddrV4::new(address, TEREDO_PORT),
-        plan.threads,
-    )?)
+    let opened = Endpoint::open(SocketAddrV4::new(address, TEREDO_PORT), plan.threads);
+    Ok(opened.map_err(|error| with_remedy(error, address, plan))?)
+}
+
+/// What helps where an address cannot be bound: the secondary one may stand in no file, and the port has one usual owner.
+fn with_remedy(error: OsError, address: Ipv4Addr, plan: &Plan) -> OsError {
+    match error.kind() {
+        ErrorKind::AddrNotAvailable if address == plan.addresses.primary => {
+            error.remedy("add it to this host, or correct ServerBindAddress")
+        }
+        ErrorKind::AddrNotAvailable => error.remedy(
+            "it is the secondary address, by default the one after the primary: add it to this host, \
+             or name another with ServerBindAddress2, or none",
+        ),
+        ErrorKind::AddrInUse => error.remedy(format!(
+            "\"{}\" shows whose it is; the service of the C server is miredo-server too",
+            platform::LIST_SOCKETS
+        )),
+        _ => error,
+    }
 }

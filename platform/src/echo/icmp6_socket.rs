@@ -31,8 +31,11 @@ pub(crate) const ROOT_LACKS: &str = if cfg!(target_os = "freebsd") {
 /// A socket that collects nothing. Needs root.
 pub(crate) fn socket() -> Result<Socket, OsError> {
     let raw_error = |call| move |error| OsError::new(call, "raw IPv6", error);
-    let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))
-        .map_err(|error| raw_error("socket")(error).permission("start as root", ROOT_LACKS))?;
+    let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).map_err(|error| {
+        raw_error("socket")(error)
+            .permission("start as root", ROOT_LACKS)
+            .without_ipv6()
+    })?;
     socket
         .set_nonblocking(true)
         .map_err(raw_error("fcntl O_NONBLOCK"))?;

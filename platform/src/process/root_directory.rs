@@ -51,7 +51,8 @@ impl RootDirectory {
 
 /// Opens a directory that is fit to be the root of a confined process.
 fn open_empty(path: &Path) -> Result<File, OsError> {
-    let directory = open_directory(path)?;
+    let directory = open_directory(path)
+        .map_err(|error| error.remedy("name an empty directory that belongs to root"))?;
     let meta = directory
         .metadata()
         .map_err(|error| OsError::new("stat", path.display(), error))?;

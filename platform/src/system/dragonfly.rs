@@ -20,6 +20,7 @@ impl UdpSystem for Here {
     type Mover = crate::udp::Plain;
 
     const RECEIVE_BUFFER_LIMIT: &'static str = bsd::RECEIVE_BUFFER_LIMIT;
+    const LIST_SOCKETS: &'static str = "sockstat -4l";
 
     fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
         bsd::set_receive_buffer(socket, bytes)

@@ -28,6 +28,7 @@ impl UdpSystem for Here {
     type Mover = crate::udp::Mmsg;
 
     const RECEIVE_BUFFER_LIMIT: &'static str = bsd::RECEIVE_BUFFER_LIMIT;
+    const LIST_SOCKETS: &'static str = "sockstat -4l";
 
     /// Receiving then fails with ENOBUFS (`soreceive`, sys/kern/uipc_socket.c; `sys_recvmmsg`, sys/kern/uipc_syscalls.c).
     fn remember_drops(socket: &Socket) -> io::Result<()> {

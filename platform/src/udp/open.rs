@@ -24,6 +24,8 @@ pub trait UdpSystem: Rights + Sized {
 
     /// What keeps [`UdpSystem::set_receive_buffer`] from granting more, as the administrator calls it.
     const RECEIVE_BUFFER_LIMIT: &'static str;
+    /// The command that lists the sockets of UDP and who has them.
+    const LIST_SOCKETS: &'static str;
 
     /// Lets the socket hold `bytes` of what has arrived, or as much of that as the system grants, in bytes.
     ///

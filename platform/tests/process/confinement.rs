@@ -155,8 +155,8 @@ pub(crate) fn unfit_roots() {
             "chroot",
             format!("the directory does not belong to root{advice}"),
         ),
-        ("file", "open", "Not a directory".into()),
-        ("none", "open", "No such file or directory".into()),
+        ("file", "open", format!("Not a directory{advice}")),
+        ("none", "open", format!("No such file or directory{advice}")),
     ];
     for (name, call, why) in cases {
         let output = output("unfit_roots_are_refused", path(name));

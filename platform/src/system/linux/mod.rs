@@ -42,6 +42,7 @@ impl UdpSystem for Here {
     const SEND_RETRIES: usize = 0;
 
     const RECEIVE_BUFFER_LIMIT: &'static str = receive_buffer::LIMIT;
+    const LIST_SOCKETS: &'static str = "ss -lunp";
 
     fn set_receive_buffer(socket: &OwnedFd, bytes: u32) -> io::Result<u32> {
         receive_buffer::set_receive_buffer(socket, bytes)

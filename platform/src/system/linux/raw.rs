@@ -26,10 +26,12 @@ pub(super) fn open_raw() -> Result<OwnedFd, OsError> {
         Some(Protocol::from(libc::IPPROTO_RAW)),
     )
     .map_err(|error| {
-        raw_error("socket")(error).permission(
-            "start as root or with the capability CAP_NET_RAW",
-            "root lacks the capability CAP_NET_RAW here",
-        )
+        raw_error("socket")(error)
+            .permission(
+                "start as root or with the capability CAP_NET_RAW",
+                "root lacks the capability CAP_NET_RAW here",
+            )
+            .without_ipv6()
     })?;
     socket
         .set_nonblocking(true)
