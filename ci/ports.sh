@@ -82,7 +82,8 @@ licenses() {
 
 # copyright DIRECTORY: the copyright file of the Debian package, with one paragraph for all crates of a license.
 copyright() {
-    crates '%s-%s|%s' | sed -e 's/ OR / or /g' -e 's/ WITH / with /g' -e 's/-or-later/+/g' -e 's/|(\(.*\)) AND /|\1, and /' |
+    crates '%s-%s|%s' | sed -e 's/ OR / or /g' -e 's/ WITH / with /g' -e 's/-or-later/+/g' -e 's/LLVM-exception/LLVM exception/' \
+        -e 's/|(\(.*\)) AND /|\1, and /' |
         LC_ALL=C sort -t '|' -k 2 -k 1 | awk -F '|' '
             function end() { print "Copyright: the authors that the Cargo.toml of each crate names\nLicense: " license }
             $2 != license {
