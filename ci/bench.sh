@@ -11,7 +11,7 @@ bench=${CARGO_TARGET_DIR:-target}/release/miredo-bench
 
 main() {
     check 'Debian packages' packages g++ iproute2 miredo-server
-    check 'build' cargo build --release --locked -p miredo-server -p miredo-bench
+    progress 'build' cargo build --release --locked -p miredo-server -p miredo-bench
     run 'Server::handle alone, nanoseconds' "$bench" handle
     case " $* " in
         *' --quick '*) ;;

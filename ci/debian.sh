@@ -29,14 +29,14 @@ main() {
         source)
             check 'Debian packages' packages debhelper dpkg-dev lintian
             check 'everything committed' clean
-            run 'source package' source_package
-            run 'lintian' lint "$out"/source/*.dsc
+            progress 'source package' source_package
+            progress 'lintian' lint "$out"/source/*.dsc
             ls "$out"/source/*.dsc
             ;;
         '')
             build
             check 'Debian packages' packages iproute2 lintian miredo-server procps systemd-container
-            run 'lintian' lint "$out"/*.deb
+            progress 'lintian' lint "$out"/*.deb
             check 'package of the C server' c_package
             run 'Debian package, installed and used' container "
                 mkdir \$machine/root/ours
@@ -52,7 +52,7 @@ main() {
 
 build() {
     check 'Debian packages' packages debhelper dpkg-dev
-    run 'Debian package' binary_package
+    progress 'Debian package' binary_package
 }
 
 # Builds the tree as it is, with the Rust that is here, which need not be Debian's, and without the tests, which

@@ -13,7 +13,7 @@ settings() {
 
 main() {
     check 'Debian packages' packages bmake fish iproute2 procps zsh
-    check 'build' make all
+    progress 'build' make all
     for make in make bmake; do
         for system in Linux FreeBSD OpenBSD NetBSD Darwin; do
             check "$make install, list of $system" lists "$make" "$system"
@@ -23,7 +23,7 @@ main() {
     done
     check 'not with what was built for other directories, nor with odd ones' refusal
     # shellcheck disable=SC2046 # words
-    check 'build anew and install' make install $(settings)
+    progress 'build anew and install' make install $(settings)
     check 'paths' paths
     check 'completions' completions
     run 'the installed server, without options' serves

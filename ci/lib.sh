@@ -22,6 +22,8 @@ check() {
     name=$1
     shift
     begin=$(date +%s)
+    # On a terminal: what runs now. The line of the result is longer and covers it.
+    [ ! -t 1 ] || printf '... %s\r' "$name"
     # Not as a condition: in a condition, the shell ignores every failure but the last.
     set +e
     (set -e && "$@") >"$log" 2>&1 </dev/null
@@ -44,6 +46,11 @@ run() {
     status=$?
     set -e
     [ "$status" -eq 0 ] || fail "$name"
+}
+
+# progress NAME COMMAND [ARGUMENT...]: for what takes minutes. As run on a terminal, where somebody waits; as check elsewhere.
+progress() {
+    if [ -t 1 ]; then run "$@"; else check "$@"; fi
 }
 
 # skip NAME WHY: reports a step that does not run. If CI is set, this is a failure.

@@ -15,7 +15,7 @@ main() {
     check 'logrotate' with logrotate rotation
     check 'newsyslog' newsyslog
     run 'system test of the service, by a ksh and an awk of the BSDs' with mksh of_the_bsds
-    check 'build' sh etc/install.sh build
+    progress 'build' sh etc/install.sh build
     check 'systemd units' with systemd-analyze units
     check 'systemd exposure' with systemd-analyze exposure
     run 'systemd start, reload, stop' with systemd-nspawn boot
