@@ -380,8 +380,12 @@ fn readiness_means_datagrams<M: Mover>() {
         client.send_to(b"wake", to).unwrap();
         assert_eq!(subject.receive(1), [(via, from, b"wake".to_vec(), false)]);
 
-        // Read empty again: the next wait must wait, and wake again.
-        assert!(subject.pair.poll_readable(&mut context).is_pending());
+        // Read empty again: the next wait must wait, and wake again. What the reactor saw before that read may be told once.
+        if subject.pair.poll_readable(&mut context).is_ready() {
+            let progress = subject.pair.receive(&mut subject.inbox).unwrap();
+            assert_eq!(progress, Progress::WouldBlock);
+            assert!(subject.pair.poll_readable(&mut context).is_pending());
+        }
         client.send_to(b"again", to).unwrap();
         assert_eq!(subject.receive(1).len(), 1);
     }
