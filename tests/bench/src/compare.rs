@@ -15,7 +15,7 @@ use crate::plan::{CLIENT_ADDRESSES, CLIENTS, Cell, Means, SERVERS};
 use crate::report::{Results, print};
 use crate::subject::Subject;
 use crate::traffic::Kind;
-use crate::usage::Usage;
+use crate::usage::{self, Usage};
 
 #[derive(Args)]
 pub(crate) struct CompareArgs {
@@ -127,7 +127,14 @@ impl Comparison {
             let Some(subject) = subjects.iter().find(|subject| subject.name == *name) else {
                 continue;
             };
-            let metrics = self.lab.clients.within(|| measure(cell, subject))?;
+            let before = self.lab.servers.within(usage::received)?;
+            let mut metrics = self.lab.clients.within(|| measure(cell, subject))?;
+            let received = self
+                .lab
+                .servers
+                .within(usage::received)?
+                .saturating_sub(before) as f64;
+            metrics.push(("received/s", received / cell.load.time.as_secs_f64()));
             self.results.add(&cell.name, name, metrics);
         }
         Ok(())

@@ -91,7 +91,7 @@ impl Means {
         let closed = Pace::Window(8);
         let rate = &["answers/s", "cpu us/packet"];
         let cost = &["cpu us/packet", "p50 us", "p99 us", "lost %"];
-        let loss = &["answered %", "flood/s", "resident MiB"];
+        let loss = &["answered %", "flood/s", "received/s", "resident MiB"];
         let cell = |name: &str, kind, pace, flood, subjects: &[String], shown| Cell {
             name: name.to_owned(),
             load: self.load(kind, pace),

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::Fault;
+
 /// A process and its descendants.
 pub(crate) struct Family(u32);
 
@@ -65,6 +67,14 @@ impl Family {
         }
         members
     }
+}
+
+/// UDP datagrams that programs of this namespace have received: `InDatagrams` of /proc/net/snmp (RFC 4113).
+pub(crate) fn received() -> Result<u64, Fault> {
+    let text = fs::read_to_string("/proc/thread-self/net/snmp")?;
+    let values = text.lines().filter(|line| line.starts_with("Udp:")).nth(1);
+    let value = values.and_then(|line| line.split_whitespace().nth(1));
+    Ok(value.ok_or("/proc/net/snmp has no UDP")?.parse()?)
 }
 
 /// The number behind `name`, or 0.
