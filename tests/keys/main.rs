@@ -229,7 +229,8 @@ fn a_credential_of_systemd_is_taken() {
     fs::set_permissions(&path, PermissionsExt::from_mode(0o440)).unwrap();
     chown(&path, Some(0), Some(0)).unwrap();
     let config = format!(
-        "ServerBindAddress 192.0.2.1\nSecureQualification required\nSecureQualificationKeys {}\n",
+        "ServerBindAddress 127.0.0.1\nAllowPrivateAddresses yes\n\
+        SecureQualification required\nSecureQualificationKeys {}\n",
         path.display()
     );
     let config = scratch.write("conf", &config);
