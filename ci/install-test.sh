@@ -144,10 +144,12 @@ refusal() {
 }
 
 paths() {
+    # The server makes a directory of its own in /var/run, whatever is set: the page has it in a message.
+    own='chroot /var/run/miredo-server.abcdef: not permitted'
     # shellcheck disable=SC2046
     for file in $(make -s list $(settings)); do
         if grep -I -n -e '@[A-Z]*@' -e '/etc/miredo/' -e '/var/run/miredo' -e '/var/empty' \
-            -e '/usr/local' "$file" | grep -v -e "$prefix/conf/miredo" -e "$prefix/var"; then
+            -e '/usr/local' "$file" | grep -v -e "$prefix/conf/miredo" -e "$prefix/var" -e "$own"; then
             echo "$file: has other paths than those set"
             return 1
         fi
