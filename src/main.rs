@@ -1,6 +1,7 @@
 //! The order of start-up.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
@@ -72,6 +73,7 @@ fn serve(options: Options) -> Result<(), Fault> {
         owner,
         program,
     };
+    let serves = Cell::new(false);
     let counters = Monitor::new(invocation, plan, sockets, signals)
         .run(|plan| {
             if let Some(starting) = starting {
@@ -79,9 +81,15 @@ fn serve(options: Options) -> Result<(), Fault> {
             }
             info!("serving {plan}");
             notify::serving(plan);
+            serves.set(true);
             Ok(())
         })
-        .inspect_err(|fault| error!("stopped; {fault}"))?;
+        .inspect_err(|fault| {
+            // What keeps it from starting goes to standard error alone, as every other such fault does.
+            if serves.get() {
+                error!("stopped; {fault}");
+            }
+        })?;
     info!("stopped; {counters}");
     Ok(())
 }
