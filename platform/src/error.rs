@@ -58,7 +58,7 @@ impl OsError {
 
     /// Adds what helps where the kernel has no IPv6.
     #[must_use]
-    pub(crate) fn without_ipv6(self) -> Self {
+    pub fn without_ipv6(self) -> Self {
         const OFF: &str = if cfg!(target_os = "linux") {
             "IPv6 is switched off: start the kernel without ipv6.disable=1, or load the module ipv6"
         } else {
