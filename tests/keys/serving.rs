@@ -141,6 +141,7 @@ fn keys_are_read_again_on_reload_and_kept_while_a_file_is_faulty() {
 }
 
 /// How often these bytes are in what a process can write to.
+#[cfg(target_os = "linux")]
 fn occurrences(pid: Pid, needle: &[u8]) -> usize {
     use std::os::unix::fs::FileExt;
 
