@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Write};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -99,9 +100,12 @@ fn say_good(options: &Options, plan: &Plan) {
     let file = options.config_file().filter(|path| path.exists());
     let file = file.unwrap_or(Path::new("command line")).display();
     let primary = plan.addresses.primary;
-    if primary.is_documentation() {
+    if let Some(example) = [primary.bound, primary.public]
+        .into_iter()
+        .find(Ipv4Addr::is_documentation)
+    {
         tell(&format_args!(
-            "{file}: warning: {primary} is an address for examples (RFC 5737): write one of this host instead"
+            "{file}: warning: {example} is an address for examples (RFC 5737): write one of this server instead"
         ));
     }
     let _ = writeln!(io::stdout(), "{file}: no errors; to serve {plan}");

@@ -103,6 +103,21 @@ fn a_server_name_moves_both() {
     assert!(shown.contains("secondary: Next,"), "{shown}");
 }
 
+/// The public addresses are those of the other server, too.
+#[test]
+fn a_server_name_is_public() {
+    let text = "PublicAddress 198.51.100.7\nPublicAddress2 198.51.100.9\n";
+    let shown = overridden(text, Some("192.0.2.1"), false);
+    for (number, directive) in [(1, "PublicAddress"), (2, "PublicAddress2")] {
+        let warning = format!(
+            "test.conf:{number}:1: warning: {directive} ignored: the command line names another server\n"
+        );
+        assert!(shown.contains(&warning), "{shown}");
+    }
+    let defaults = "secondary: Next,\n    public: Default,\n    public2: Default,";
+    assert!(shown.contains(defaults), "{shown}");
+}
+
 #[test]
 fn a_server_name_keeps_one_address() {
     let shown = overridden("ServerBindAddress2 None", Some("192.0.2.1"), false);
@@ -152,6 +167,47 @@ fn addresses(text: &str) -> Result<(String, Option<String>), String> {
     Ok((found.primary.to_string(), secondary))
 }
 
+/// What clients know an address as, and which one of this host it is where that is another.
+#[test]
+fn public_addresses_are_what_clients_know() {
+    let cases = [
+        (
+            "ServerBindAddress 10.0.0.4\nPublicAddress 203.0.113.10",
+            "203.0.113.10 (bound to 10.0.0.4)",
+            Some("203.0.113.11 (bound to 10.0.0.5)"),
+        ),
+        (
+            "ServerBindAddress 10.0.0.4\nServerBindAddress2 10.0.0.9\n\
+             PublicAddress 203.0.113.10\nPublicAddress2 198.51.100.7",
+            "203.0.113.10 (bound to 10.0.0.4)",
+            Some("198.51.100.7 (bound to 10.0.0.9)"),
+        ),
+        (
+            "ServerBindAddress 203.0.113.10\nServerBindAddress2 10.0.0.5\nPublicAddress2 198.51.100.7",
+            "203.0.113.10",
+            Some("198.51.100.7 (bound to 10.0.0.5)"),
+        ),
+        (
+            "ServerBindAddress 203.0.113.10\nPublicAddress 203.0.113.10",
+            "203.0.113.10",
+            Some("203.0.113.11"),
+        ),
+        (
+            "ServerBindAddress 10.0.0.4\nServerBindAddress2 none\nPublicAddress 203.0.113.10",
+            "203.0.113.10 (bound to 10.0.0.4)",
+            None,
+        ),
+    ];
+    for (text, primary, secondary) in cases {
+        let secondary = secondary.map(str::to_owned);
+        assert_eq!(
+            addresses(text),
+            Ok((primary.to_owned(), secondary)),
+            "{text}"
+        );
+    }
+}
+
 /// A name is a fault like any other, found in the same run. RFC 6761 section 6.4: nothing is known under "invalid".
 #[test]
 fn names_are_looked_up() {
@@ -161,10 +217,14 @@ fn names_are_looked_up() {
     let secondary = Some("198.51.100.7".to_owned());
     assert_eq!(two, Ok(("192.0.2.1".to_owned(), secondary)));
 
-    let said =
-        addresses("ServerBindAddress a.invalid\nInterfaceMTU 1\nServerBindAddress2 b.invalid")
-            .unwrap_err();
+    let said = addresses(
+        "ServerBindAddress a.invalid\nInterfaceMTU 1\nServerBindAddress2 b.invalid\n\
+         PublicAddress c.invalid\nPublicAddress2 d.invalid",
+    )
+    .unwrap_err();
     for expected in [
+        format!("{PATH}:4:15: error: no address is known for c.invalid: "),
+        format!("{PATH}:5:16: error: no address is known for d.invalid: "),
         format!("{PATH}:1:19: error: no address is known for a.invalid: "),
         format!("{PATH}:2:14: error: InterfaceMTU 1 is below 1280"),
         format!("{PATH}:3:20: error: no address is known for b.invalid: "),
@@ -173,6 +233,9 @@ fn names_are_looked_up() {
         assert!(said.contains(&expected), "no {expected} in {said}");
     }
     // What is wrong as it stands is said once.
+    // A public address that is not known yet is one all the same: a private one may be bound.
+    let said = addresses("ServerBindAddress 10.0.0.1\nPublicAddress c.invalid").unwrap_err();
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
     let said = addresses("ServerBindAddress 10.0.0.1\nServerBindAddress2 b.invalid").unwrap_err();
     assert_eq!(
         said.matches("10.0.0.1 is not a global").count(),

@@ -112,6 +112,16 @@ fn a_good_file_is_checked() {
     for (text, served, warned) in [
         ("11.0.0.1", "11.0.0.1 and 11.0.0.2", false),
         (
+            "10.0.0.4\nPublicAddress 11.0.0.1",
+            "11.0.0.1 (bound to 10.0.0.4) and 11.0.0.2 (bound to 10.0.0.5)",
+            false,
+        ),
+        (
+            "10.0.0.4\nPublicAddress 192.0.2.1\nServerBindAddress2 none",
+            "192.0.2.1 (bound to 10.0.0.4) in one-address mode",
+            true,
+        ),
+        (
             "192.0.2.1\nServerBindAddress2 none",
             "192.0.2.1 in one-address mode",
             true,
@@ -345,11 +355,13 @@ fn an_address_of_another_host() {
     let words = format!("bind {absent}:3544: address not assigned to this host");
     for extra in [&["-f"][..], &[]] {
         let remedy = "add it to this host, or correct ServerBindAddress";
+        // Who rents a host in a cloud writes the address that he was told.
+        let in_a_cloud = "behind a 1:1 NAT, name the address of this host there, and this one with PublicAddress";
         refused(
             &scratch,
             &[&["-c", &file], extra].concat(),
             1,
-            &[&words, remedy],
+            &[&words, remedy, in_a_cloud],
         );
     }
 }

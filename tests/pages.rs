@@ -120,8 +120,8 @@ fn the_sample_has_every_directive() {
         .collect();
     let expected = DIRECTIVES.map(|directive| {
         let default = match directive {
-            conf::Directive::ServerBindAddress => "192.0.2.1",
-            conf::Directive::ServerBindAddress2 => "192.0.2.2",
+            conf::Directive::ServerBindAddress | conf::Directive::PublicAddress => "192.0.2.1",
+            conf::Directive::ServerBindAddress2 | conf::Directive::PublicAddress2 => "192.0.2.2",
             conf::Directive::SecureQualificationKeys => "/etc/miredo/keys",
             _ => directive.default_value().unwrap(),
         };

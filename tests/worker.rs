@@ -18,6 +18,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use harness::{Client, DEADLINE, Scratch, Server, addresses, may_run, root};
+use miredo_server::daemon::messages::VERSION;
 use nix::sys::signal::Signal;
 
 /// A worker that this test is the monitor of.
@@ -82,7 +83,7 @@ fn an_old_monitor_is_answered() {
 #[test]
 fn another_version_is_told() {
     let scratch = Scratch::new();
-    let plan = r#"{"addresses":{"primary":"192.0.2.1","secondary":null},"service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":false,"rate_limit":null,"qualification":null},"facility":"daemon","workers":"Auto","receive_buffer":"Auto","echo_path":"Native"},"threads":1,"local":false}"#;
+    let plan = r#"{"addresses":{"primary":{"bound":"192.0.2.1","public":"192.0.2.1"},"secondary":null},"service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":false,"rate_limit":null,"qualification":null},"facility":"daemon","workers":"Auto","receive_buffer":"Auto","echo_path":"Native"},"threads":1,"local":false}"#;
     let order = |version: u32, more: &str| {
         format!(
             r#"{{"order":{{"version":{version},"plan":{plan},"udp":[],"raw":null,"owner":null,"root":null,"log":"INFO"{more}}}}}"#
@@ -93,8 +94,8 @@ fn another_version_is_told() {
         order(0, ""),
         order(u32::MAX, ""),
         // Of a form that this version does not know.
-        order(2, r#","key":"value""#),
-        "{\"order\":{\"version\":3}}\n".to_owned(),
+        order(VERSION, r#","key":"value""#),
+        format!("{{\"order\":{{\"version\":{}}}}}\n", VERSION + 1),
         "\"count\"\n".to_owned(),
         "serve\n".to_owned(),
     ] {
@@ -105,7 +106,7 @@ fn another_version_is_told() {
         );
     }
     // The order of this version gets further: there is no socket to serve.
-    let answer = Worker::start(&scratch, &[]).answer(&order(2, ""));
+    let answer = Worker::start(&scratch, &[]).answer(&order(VERSION, ""));
     assert!(!answer.contains("version"), "{answer}");
 }
 

@@ -36,6 +36,10 @@ directives! {
     ServerBindAddress = "ServerBindAddress", None, 1;
     /// The secondary address, or `none`.
     ServerBindAddress2 = "ServerBindAddress2", None, 1;
+    /// What clients know the primary address as.
+    PublicAddress = "PublicAddress", None, 1;
+    /// What clients know the secondary address as.
+    PublicAddress2 = "PublicAddress2", None, 1;
     /// The Teredo service prefix.
     Prefix = "Prefix", Some("2001::"), 1;
     /// The MTU that clients are told.

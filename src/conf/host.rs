@@ -1,12 +1,9 @@
-//! The server's own IPv4 addresses: as written, looked up, and checked against each other.
+//! An IPv4 address, or a name that stands for one.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-use super::directive::Directive;
 use super::value::{Fault, clip};
 
 /// An IPv4 address, or a name that has one.
@@ -112,124 +109,6 @@ impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// What `ServerBindAddress2` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Secondary<H> {
-    /// The address after the primary one, as RFC 4380 clients expect.
-    Next,
-    /// This one.
-    Host(H),
-    /// One-address mode.
-    None,
-}
-
-impl<H> Secondary<H> {
-    pub(super) fn try_map<T, E>(
-        &self,
-        map: impl FnOnce(&H) -> Result<T, E>,
-    ) -> Result<Secondary<T>, E> {
-        Ok(match self {
-            Self::Next => Secondary::Next,
-            Self::Host(host) => Secondary::Host(map(host)?),
-            Self::None => Secondary::None,
-        })
-    }
-}
-
-impl FromStr for Secondary<Host> {
-    type Err = Fault;
-
-    fn from_str(text: &str) -> Result<Self, Fault> {
-        match text.eq_ignore_ascii_case("none") {
-            true => Ok(Self::None),
-            false => text.parse().map(Self::Host),
-        }
-    }
-}
-
-/// The addresses to bind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Addresses {
-    /// The address that clients send solicitations to first, and that the Teredo addresses of this server embed.
-    pub primary: Ipv4Addr,
-    /// The other one; none in one-address mode.
-    pub secondary: Option<Ipv4Addr>,
-}
-
-/// The faults of addresses, alone or together, each with its directive. An address that is not known yet is `None`.
-pub(super) fn faults(
-    primary: Option<Ipv4Addr>,
-    secondary: Option<Secondary<Ipv4Addr>>,
-    allow_private: bool,
-) -> Vec<(Directive, Fault)> {
-    let mut faults = Vec::new();
-    let mut blame = |directive, result: Result<(), Fault>| {
-        let fault = result.err();
-        faults.extend(fault.map(|fault| (directive, fault)));
-    };
-    if let Some(primary) = primary {
-        blame(
-            Directive::ServerBindAddress,
-            unicast(primary, allow_private),
-        );
-    }
-    match (primary, secondary) {
-        (Some(primary), Some(Secondary::Next)) if unicast(primary, allow_private).is_ok() => {
-            let result = unicast(next(primary), allow_private).map_err(|fault| {
-                Fault::new(format!(
-                    "no secondary address after {primary}: {}",
-                    fault.message
-                ))
-                .help("name the secondary address with ServerBindAddress2, or none")
-            });
-            blame(Directive::ServerBindAddress, result);
-        }
-        (primary, Some(Secondary::Host(secondary))) if primary == Some(secondary) => {
-            let fault = Fault::new(format!("{secondary} is the primary address"))
-                .help("name another address, or none for one-address mode");
-            blame(Directive::ServerBindAddress2, Err(fault));
-        }
-        (_, Some(Secondary::Host(secondary))) => {
-            blame(
-                Directive::ServerBindAddress2,
-                unicast(secondary, allow_private),
-            );
-        }
-        _ => {}
-    }
-    faults
-}
-
-/// The address after another one; 0.0.0.0, which no check passes, after the last.
-pub(super) fn next(address: Ipv4Addr) -> Ipv4Addr {
-    Ipv4Addr::from_bits(address.to_bits().wrapping_add(1))
-}
-
-/// Checks that clients can send to an address: global unicast (RFC 4380 section 5.2.4) without
-/// 240/4, or one of a laboratory's where those are allowed.
-fn unicast(address: Ipv4Addr, allow_private: bool) -> Result<(), Fault> {
-    let never = match address.octets() {
-        [0, ..] => Some("it means this host"),
-        [192, 88, 99, _] => Some("it belongs to 6to4 relays"),
-        [224..=239, ..] => Some("it is multicast"),
-        [240..=255, ..] => Some("it is reserved or broadcast"),
-        _ => None,
-    };
-    if let Some(what) = never {
-        return Err(
-            Fault::new(format!("{address} is no server address: {what}"))
-                .help("name an address of this host that clients can reach"),
-        );
-    }
-    let local = address.is_private() || address.is_loopback() || address.is_link_local();
-    if local && !allow_private {
-        return Err(Fault::new(format!("{address} is not a global address"))
-            .help("Teredo clients reach global addresses only; in a laboratory, set AllowPrivateAddresses yes"));
-    }
-    Ok(())
 }
 
 /// Whether a text is a host name (RFC 1123 section 2.1); `_` is allowed, as resolvers allow it. What getaddrinfo(3) reads as a

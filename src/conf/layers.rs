@@ -1,14 +1,16 @@
 //! Three layers, of which the later counts more: defaults, file, command line; and the values that result.
 
 use std::path::Path;
+use std::str::FromStr;
 
 use config::{ConfigError, Value, ValueKind};
 
+use super::addresses::{Public, Secondary, Written};
 use super::diagnostic::Severity;
 use super::directive::{DIRECTIVES, Directive};
 use super::faults::Faults;
 use super::file::File;
-use super::host::{Host, Secondary};
+use super::host::Host;
 use super::keys::KeyFile;
 use super::lookup::{Hosts, Place};
 use super::value::{self, Fault, SecureQualification, clip};
@@ -24,7 +26,7 @@ pub(super) fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed
     let mut faults = Faults::default();
     let mut file = File::read(path, text, &mut faults);
     if overrides.server_name.is_some() {
-        ignore_secondary_address(&mut file, &mut faults);
+        ignore_further_addresses(&mut file, &mut faults);
     }
     let mut hosts = Hosts::default();
     let config = match merge(&file, overrides) {
@@ -47,22 +49,29 @@ pub(super) fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed
     }
 }
 
-/// Removes the secondary address: it belongs to the server of the file, and the command line names another.
-fn ignore_secondary_address(file: &mut File, faults: &mut Faults) {
-    let directive = Directive::ServerBindAddress2;
-    let Some((line, value)) = file
-        .line(directive)
-        .and_then(|line| Some((line, line.words.first()?)))
-    else {
-        return;
-    };
-    if value.text.parse() == Ok(Secondary::<Host>::None) {
-        return;
+/// Removes all addresses but the primary one: they belong to the server of the file, and the command line names another.
+fn ignore_further_addresses(file: &mut File, faults: &mut Faults) {
+    for directive in [
+        Directive::ServerBindAddress2,
+        Directive::PublicAddress,
+        Directive::PublicAddress2,
+    ] {
+        let Some((line, value)) = file
+            .line(directive)
+            .and_then(|line| Some((line, line.words.first()?)))
+        else {
+            continue;
+        };
+        if directive == Directive::ServerBindAddress2
+            && value.text.parse() == Ok(Secondary::<Host>::None)
+        {
+            continue;
+        }
+        let message = format!("{directive} ignored: the command line names another server");
+        let at = Some(line.at(&line.name));
+        faults.push(file.fault(Severity::Warning, at, message, None));
+        file.remove(directive);
     }
-    let message = format!("{directive} ignored: the command line names another server");
-    let at = Some(line.at(&line.name));
-    faults.push(file.fault(Severity::Warning, at, message, None));
-    file.remove(directive);
 }
 
 /// Puts the layers together.
@@ -100,18 +109,19 @@ impl Reader<'_> {
     /// The configuration. After an error it must not be used, and may be `None`; all errors have been reported then.
     fn config(mut self, hosts: &mut Hosts) -> Option<Config> {
         let allow_private = self.value(Directive::AllowPrivateAddresses, yes_or_no);
-        let primary = self.value(Directive::ServerBindAddress, str::parse);
-        let secondary = match self.text(Directive::ServerBindAddress2) {
-            Some(_) => self.value(Directive::ServerBindAddress2, str::parse),
-            None => Some(Secondary::Next),
+        let primary: Option<Host> = self.value(Directive::ServerBindAddress, str::parse);
+        let secondary = self.value_or(Directive::ServerBindAddress2, Secondary::Next);
+        let public = self.value_or(Directive::PublicAddress, Public::Default);
+        let public2 = self.value_or(Directive::PublicAddress2, Public::Default);
+        let written = Written {
+            primary: primary.clone(),
+            secondary: secondary.clone(),
+            public: public.clone(),
+            public2: public2.clone(),
         };
         *hosts = Hosts {
-            primary: primary
-                .clone()
-                .map(|host| (host, self.place(Directive::ServerBindAddress, 0))),
-            secondary: secondary
-                .clone()
-                .map(|host| (host, self.place(Directive::ServerBindAddress2, 0))),
+            written: written
+                .and_then(|directive, host| Some((host.clone(), self.place(directive, 0)))),
             allow_private: allow_private.unwrap_or(true),
         };
         for (directive, fault) in hosts.faults_as_written() {
@@ -134,6 +144,8 @@ impl Reader<'_> {
         Some(Config {
             primary: primary?,
             secondary: secondary?,
+            public: public?,
+            public2: public2?,
             service,
         })
     }
@@ -154,6 +166,14 @@ impl Reader<'_> {
         read(&text)
             .map_err(|fault| self.error(directive, fault))
             .ok()
+    }
+
+    /// The value of a directive that need not be there; `None` after an error.
+    fn value_or<T: FromStr<Err = Fault>>(&mut self, directive: Directive, absent: T) -> Option<T> {
+        match self.text(directive) {
+            Some(_) => self.value(directive, str::parse),
+            None => Some(absent),
+        }
     }
 
     /// The value of a directive that has a default. After an error it is the default, so that the other directives are read, too.

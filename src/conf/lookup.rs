@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use super::addresses::{Addresses, Written};
 use super::diagnostic::{Diagnostic, Position, Severity};
 use super::directive::Directive;
-use super::host::{self, Addresses, Host, Secondary};
+use super::host::Host;
 use super::value::Fault;
 
 /// Where a directive gets its value.
@@ -27,12 +28,11 @@ impl Place {
     }
 }
 
-/// The hosts that the addresses come from. They are known when the rest of the file has errors, so that a run reports all of
-/// its faults. One that is wrong as it is written is `None`.
+/// The hosts that the addresses come from, and where they stand. They are known when the rest of the file has errors, so that a run reports all of
+/// its faults.
 #[derive(Clone, Debug, Default)]
 pub struct Hosts {
-    pub(super) primary: Option<(Host, Place)>,
-    pub(super) secondary: Option<(Secondary<Host>, Place)>,
+    pub(super) written: Written<(Host, Place)>,
     pub(super) allow_private: bool,
 }
 
@@ -53,54 +53,33 @@ impl Hosts {
     /// There is a fault.
     pub fn resolve(&self, report: &mut dyn FnMut(&Diagnostic)) -> Result<Addresses, Unresolved> {
         let mut found = true;
-        let mut look_up = |host: &Host, place: &Place| {
+        let known = self.written.and_then(|_, (host, place)| {
             let address = look_up(host, place, report);
             found &= address.is_some();
             address
-        };
-        let primary = self.primary.as_ref();
-        let primary = primary.and_then(|(host, place)| look_up(host, place));
-        let secondary = self.secondary.as_ref().and_then(|(secondary, place)| {
-            secondary
-                .try_map(|host| look_up(host, place).ok_or(()))
-                .ok()
         });
-        let faulty = self.report_faults(primary, secondary, report);
-        match (primary, secondary) {
+        let faulty = self.report_faults(&known, report);
+        match known.addresses() {
             _ if faulty => Err(Unresolved::Faulty),
             _ if !found => Err(Unresolved::NotFound),
-            (Some(primary), Some(secondary)) => Ok(Addresses {
-                primary,
-                secondary: match secondary {
-                    Secondary::Next => Some(host::next(primary)),
-                    Secondary::Host(address) => Some(address),
-                    Secondary::None => None,
-                },
-            }),
-            _ => Err(Unresolved::Faulty),
+            addresses => addresses.ok_or(Unresolved::Faulty),
         }
     }
 
     /// Checks the addresses. Those that are written as such were reported before.
     fn report_faults(
         &self,
-        primary: Option<Ipv4Addr>,
-        secondary: Option<Secondary<Ipv4Addr>>,
+        known: &Written<Ipv4Addr>,
         report: &mut dyn FnMut(&Diagnostic),
     ) -> bool {
         let before = self.faults_as_written();
-        let faults = host::faults(primary, secondary, self.allow_private);
-        for (directive, fault) in &faults {
-            let place = match directive {
-                Directive::ServerBindAddress2 => self.secondary.as_ref().map(|(_, place)| place),
-                _ => self.primary.as_ref().map(|(_, place)| place),
-            };
-            if let Some(place) = place
-                && !before
-                    .iter()
-                    .any(|known| known == &(*directive, fault.clone()))
+        let faults = known.faults(self.allow_private);
+        for fault in &faults {
+            let (directive, what) = fault;
+            if let Some((_, place)) = self.written.host(*directive)
+                && !before.contains(fault)
             {
-                report(&place.diagnostic(Severity::Error, fault.clone()));
+                report(&place.diagnostic(Severity::Error, what.clone()));
             }
         }
         !faults.is_empty()
@@ -108,15 +87,11 @@ impl Hosts {
 
     /// The faults of those addresses that are not names.
     pub(super) fn faults_as_written(&self) -> Vec<(Directive, Fault)> {
-        let literal = |host: &Host| match host {
-            Host::Address(address) => Ok(*address),
-            Host::Name(_) => Err(()),
-        };
-        let primary = self.primary.as_ref();
-        let primary = primary.and_then(|(host, _)| literal(host).ok());
-        let secondary = self.secondary.as_ref();
-        let secondary = secondary.and_then(|(secondary, _)| secondary.try_map(literal).ok());
-        host::faults(primary, secondary, self.allow_private)
+        let literal = self.written.and_then(|_, (host, _)| match host {
+            Host::Address(address) => Some(*address),
+            Host::Name(_) => None,
+        });
+        literal.faults(self.allow_private)
     }
 }
 

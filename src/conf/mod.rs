@@ -8,6 +8,7 @@
 //! | `file` | which line sets which directive; the layer that `config` merges |
 //! | `layers` | defaults, file and command line merged; each value read and checked |
 //! | `lookup` | the hosts of a configuration, looked up |
+//! | `addresses` | the addresses of the server, checked against each other |
 //! | `value`, `host`, `facility` | text to typed values |
 //! | `keys` | the file of `SecureQualificationKeys` |
 //! | `diagnostic` | a fault with its line and a caret |
@@ -15,6 +16,7 @@
 //! Every fault of a file is found in one run, and of many warnings the first are reported. The rules are those of the C server: names are compared without regard to case, the
 //! first of repeated directives counts, and an unknown one is ignored with a warning.
 
+mod addresses;
 mod diagnostic;
 mod directive;
 mod facility;
@@ -37,10 +39,11 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use platform::{EchoPath, OsError};
 use serde::{Deserialize, Serialize};
 
+pub use addresses::{Address, Addresses, Public, Secondary};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use directive::{DIRECTIVES, Directive};
 pub use facility::Facility;
-pub use host::{Addresses, Host, Secondary};
+pub use host::Host;
 pub use keys::KeyFile;
 pub use lookup::{Hosts, Unresolved};
 pub use value::{Fault, ReceiveBuffer, Workers, service_prefix};
@@ -57,6 +60,10 @@ pub struct Config {
     pub primary: Host,
     /// `ServerBindAddress2`.
     pub secondary: Secondary<Host>,
+    /// `PublicAddress`.
+    pub public: Public<Host>,
+    /// `PublicAddress2`.
+    pub public2: Public<Host>,
     /// Everything else.
     pub service: Service,
 }
@@ -82,8 +89,8 @@ pub struct Service {
 /// What the command line says, which counts more than the file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Overrides<'a> {
-    /// The command line's `server_name`, in place of `ServerBindAddress`.  An address in
-    /// `ServerBindAddress2` belongs to the other server then and is ignored; `none` still holds.
+    /// The command line's `server_name`, in place of `ServerBindAddress`.  The other addresses of the
+    /// file belong to the other server then and are ignored; `ServerBindAddress2 none` still holds.
     pub server_name: Option<&'a Host>,
     /// `--local`: private addresses are allowed, and 127.0.0.1 is the default address.
     pub local: bool,

@@ -18,7 +18,7 @@ use crate::verdict::Counters;
 
 /// Version of the messages. Raise it when one changes in form or in meaning: a monitor starts the program that is installed, which
 /// may be a newer one.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What a worker says when the monitor is of another version.
 pub const OTHER_VERSION: &str = "the installed program is of another version than the one that runs: \
@@ -123,7 +123,7 @@ mod tests {
     use std::os::unix::ffi::OsStringExt;
     use std::os::unix::net::UnixStream;
 
-    use crate::conf::{Addresses, MAX_BYTES, ReceiveBuffer, Service, Workers};
+    use crate::conf::{Address, Addresses, MAX_BYTES, ReceiveBuffer, Service, Workers};
     use crate::limit::RateLimit;
     use crate::qualification::{ClientKey, IDENTIFIER_MAX, Octets, Qualification};
     use crate::server::Policy;
@@ -143,8 +143,14 @@ mod tests {
             version: VERSION,
             plan: Plan {
                 addresses: Addresses {
-                    primary: Ipv4Addr::new(192, 0, 2, 1),
-                    secondary: Some(Ipv4Addr::new(192, 0, 2, 2)),
+                    primary: Address {
+                        bound: Ipv4Addr::new(10, 0, 0, 1),
+                        public: Ipv4Addr::new(192, 0, 2, 1),
+                    },
+                    secondary: Some(Address {
+                        bound: Ipv4Addr::new(10, 0, 0, 2),
+                        public: Ipv4Addr::new(192, 0, 2, 2),
+                    }),
                 },
                 service: Service {
                     policy: Policy {
@@ -196,7 +202,8 @@ mod tests {
     #[test]
     fn the_form_of_an_order_is_that_of_its_version() {
         let expected = concat!(
-            r#"{"order":{"version":2,"plan":{"addresses":{"primary":"192.0.2.1","secondary":"192.0.2.2"},"#,
+            r#"{"order":{"version":3,"plan":{"addresses":{"primary":{"bound":"10.0.0.1","public":"192.0.2.1"},"#,
+            r#""secondary":{"bound":"10.0.0.2","public":"192.0.2.2"}},"#,
             r#""service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":true,"#,
             r#""rate_limit":{"packets_per_second":1,"burst":4294967295},"qualification":{"required":true,"keys":["#,
             r#"{"identifier":"636c69656e74","secret":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","retired":false}]}},"facility":"local3","#,

@@ -1,7 +1,7 @@
 //! What to serve: options and configuration, with names looked up.
 
 use std::fmt;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::UdpSocket;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
@@ -10,14 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Fault;
 use crate::cli::Options;
-use crate::conf::{Addresses, Config, Diagnostic, Parsed, Secondary, Service, Unresolved, Workers};
+use crate::conf::{
+    Address, Addresses, Config, Diagnostic, Parsed, Secondary, Service, Unresolved, Workers,
+};
 use crate::wire::TEREDO_PORT;
 
 /// Everything that is decided before the first socket is opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// The addresses to bind.
+    /// The addresses to bind, and what clients know them as.
     pub addresses: Addresses,
     /// What the other directives say.
     pub service: Service,
@@ -75,14 +77,15 @@ impl fmt::Display for Plan {
 
 /// The secondary address. A trial does without the next address where this host does not have it: Linux has all of 127/8,
 /// other systems only what was configured.
-fn secondary(options: &Options, config: &Config, addresses: Addresses) -> Option<Ipv4Addr> {
-    let address = addresses.secondary?;
+fn secondary(options: &Options, config: &Config, addresses: Addresses) -> Option<Address> {
+    let secondary = addresses.secondary?;
     if !options.local || config.secondary != Secondary::Next {
-        return Some(address);
+        return Some(secondary);
     }
+    let address = secondary.bound;
     // Any free port shows whether the host has the address. Whether port 3544 is taken is reported when it is opened.
     match UdpSocket::bind((address, 0)) {
-        Ok(_) => Some(address),
+        Ok(_) => Some(secondary),
         Err(_) => {
             warn!(
                 "{address} is no address of this host: cone solicitations stay unanswered; \

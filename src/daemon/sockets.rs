@@ -53,11 +53,11 @@ impl Sockets {
     /// # Errors
     /// Those of the system, with the address.
     pub fn open(plan: &Plan, raw: Option<OwnedFd>) -> Result<Self, Fault> {
-        let primary = open(plan.addresses.primary, plan)?;
+        let primary = open(plan.addresses.primary.bound, plan)?;
         let secondary = plan
             .addresses
             .secondary
-            .map(|address| open(address, plan))
+            .map(|address| open(address.bound, plan))
             .transpose()?;
         Ok(Self {
             primary,
@@ -73,11 +73,11 @@ impl Sockets {
     /// # Errors
     /// Those of [`Sockets::open`].
     pub fn adapt(&self, plan: &Plan) -> Result<Self, Fault> {
-        let primary = self.endpoint(plan.addresses.primary, plan)?;
+        let primary = self.endpoint(plan.addresses.primary.bound, plan)?;
         let secondary = plan
             .addresses
             .secondary
-            .map(|address| self.endpoint(address, plan))
+            .map(|address| self.endpoint(address.bound, plan))
             .transpose()?;
         let raw = if plan.service.echo_path == self.echo_path {
             let raw = self.raw.as_ref().map(OwnedFd::try_clone).transpose();
@@ -144,9 +144,11 @@ fn open(address: Ipv4Addr, plan: &Plan) -> Result<Endpoint, Fault> {
 /// What helps where an address cannot be bound: the secondary one may stand in no file, and the port has one usual owner.
 fn with_remedy(error: OsError, address: Ipv4Addr, plan: &Plan) -> OsError {
     match error.kind() {
-        ErrorKind::AddrNotAvailable if address == plan.addresses.primary => {
-            error.remedy("add it to this host, or correct ServerBindAddress")
-        }
+        ErrorKind::AddrNotAvailable if address == plan.addresses.primary.bound => error
+            .remedy(
+                "add it to this host, or correct ServerBindAddress; behind a 1:1 NAT, name the address \
+                 of this host there, and this one with PublicAddress",
+            ),
         ErrorKind::AddrNotAvailable => error.remedy(
             "it is the secondary address, by default the one after the primary: add it to this host, \
              or name another with ServerBindAddress2, or none",

@@ -3,6 +3,8 @@
 //! Types keep this order: only a [`Confined`] worker can serve, and it is confined once.
 
 use std::io::{self, ErrorKind, Write};
+use std::iter;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, PanicHookInfo};
@@ -25,6 +27,7 @@ use super::messages::{
 use super::plan::Plan;
 use super::signals;
 use crate::cli::worker::Arguments;
+use crate::conf::Addresses;
 use crate::logging;
 use crate::report::Ledger;
 use crate::run::{self, Running};
@@ -292,11 +295,15 @@ fn count(ledgers: &[Ledger]) -> FromWorker {
     FromWorker::Counted(Box::new(total))
 }
 
+/// Clients know the public addresses. What comes from those that are bound, or is for them, is of this host as well.
 fn settings(plan: &Plan, host: &HostAddresses) -> Settings {
+    let Addresses { primary, secondary } = plan.addresses;
+    let bound = iter::once(primary).chain(secondary);
+    let bound = bound.map(|address| IpAddr::from(address.bound));
     Settings {
-        primary: plan.addresses.primary,
-        secondary: plan.addresses.secondary,
-        own: host.own.clone(),
+        primary: primary.public,
+        secondary: secondary.map(|address| address.public),
+        own: host.own.iter().copied().chain(bound).collect(),
         broadcasts: host.broadcasts.clone(),
         policy: plan.service.policy.clone(),
     }
@@ -305,4 +312,36 @@ fn settings(plan: &Plan, host: &HostAddresses) -> Settings {
 fn fail_on_stderr(fault: &Fault) -> ExitCode {
     let _ = writeln!(io::stderr(), "miredo-server: {fault}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::net::Ipv4Addr;
+
+    use clap::Parser;
+
+    use crate::cli::Options;
+    use crate::conf::{self, Overrides};
+
+    /// Clients know the public addresses; all four are this host's, whatever addresses it has at the moment.
+    #[test]
+    fn public_and_bound_addresses_are_own() {
+        let text =
+            "ServerBindAddress 10.0.0.4\nServerBindAddress2 10.0.0.9\nPublicAddress 192.0.2.1\n";
+        let parsed = conf::parse(Path::new("test.conf"), text, Overrides::default());
+        let options = Options::parse_from(["miredo-server"]);
+        let plan = Plan::resolve(&options, parsed, &mut |fault| panic!("{fault}")).unwrap();
+        let [primary, secondary] = [1, 2].map(|last| Ipv4Addr::new(192, 0, 2, last));
+        let host = HostAddresses {
+            own: vec![Ipv4Addr::new(198, 51, 100, 99).into()],
+            ..HostAddresses::default()
+        };
+        let settings = settings(&plan, &host);
+        assert_eq!(settings.primary, primary);
+        assert_eq!(settings.secondary, Some(secondary));
+        let bound = [[198, 51, 100, 99], [10, 0, 0, 4], [10, 0, 0, 9]];
+        assert_eq!(settings.own, bound.map(IpAddr::from));
+    }
 }

@@ -16,6 +16,19 @@
 //! ```
 //!
 //! The router has the last address of each IPv4 network and ::ff of each IPv6 network.
+//!
+//! The server may be behind a 1:1 NAT, as in a cloud:
+//!
+//! ```text
+//!                  |
+//!         192.0.2.1 and .2
+//!          2001:db8:4::1
+//!               border
+//!                  |
+//!         10.9.0.4 and .5
+//!          2001:db8:1::1
+//!              server
+//! ```
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
@@ -46,26 +59,61 @@ pub(crate) enum Nat {
     Symmetric,
 }
 
+/// The addresses of a server behind a 1:1 NAT.
+pub(crate) const BOUND: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 4);
+pub(crate) const BOUND_TOO: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 5);
+
 pub(crate) struct Internet {
     pub(crate) sites: [Site; 2],
     pub(crate) relay: Namespace,
     pub(crate) native: Namespace,
     pub(crate) server: Namespace,
+    border: Option<Namespace>,
     _router: Namespace,
 }
 
 impl Internet {
     pub(crate) fn new(nats: [Nat; 2]) -> Self {
         let router = Namespace::new("router");
-        router.forward();
-
         let server = attach(
             &router,
             "server",
             &["192.0.2.1/24", "192.0.2.2/24", "2001:db8:1::1/64"],
             &["192.0.2.254/24", "2001:db8:1::ff/64"],
         );
-        server.nft(&watch_rules());
+        server.nft(&watch_rules(SECONDARY));
+        Self::around(router, server, None, nats)
+    }
+
+    /// With the server behind a 1:1 NAT.
+    pub(crate) fn with_cloud(nats: [Nat; 2]) -> Self {
+        let router = Namespace::new("router");
+        let border = attach(
+            &router,
+            "border",
+            &["192.0.2.1/24", "192.0.2.2/24", "2001:db8:4::1/64"],
+            &["192.0.2.254/24", "2001:db8:4::ff/64"],
+        );
+        border.forward();
+        border.nft(&one_to_one_rules());
+        let server = attach(
+            &border,
+            "server",
+            &["10.9.0.4/24", "10.9.0.5/24", "2001:db8:1::1/64"],
+            &["10.9.0.1/24", "2001:db8:1::ff/64"],
+        );
+        server.nft(&watch_rules(BOUND_TOO));
+        router.route("2001:db8:1::/64", "2001:db8:4::1");
+        Self::around(router, server, Some(border), nats)
+    }
+
+    fn around(
+        router: Namespace,
+        server: Namespace,
+        border: Option<Namespace>,
+        nats: [Nat; 2],
+    ) -> Self {
+        router.forward();
         let relay = attach(
             &router,
             "relay",
@@ -96,6 +144,7 @@ impl Internet {
             relay,
             native,
             server,
+            border,
             _router: router,
         }
     }
@@ -107,8 +156,15 @@ impl Internet {
 
     /// The same with further lines in its configuration.
     pub(crate) fn start_server_with(&self, lines: &str) -> Server {
-        let configuration = format!("ServerBindAddress {PRIMARY}\n{lines}");
-        Subject::chosen().start(&self.server, &configuration, 2)
+        let addresses = match self.border {
+            Some(_) => format!("ServerBindAddress {BOUND}\nPublicAddress {PRIMARY}\n"),
+            None => format!("ServerBindAddress {PRIMARY}\n"),
+        };
+        let sockets = match lines.contains("ServerBindAddress2 none") {
+            true => 1,
+            false => 2,
+        };
+        Subject::chosen().start(&self.server, &format!("{addresses}{lines}"), sockets)
     }
 
     /// Starts a client at each site.
@@ -203,11 +259,29 @@ fn nat_rules(kind: Nat, number: u8) -> String {
     )
 }
 
+/// Each address of the server has one of the border's, and all of its ports.
+fn one_to_one_rules() -> String {
+    format!(
+        "table ip nat {{
+            chain inward {{
+                type nat hook prerouting priority dstnat
+                iifname wan ip daddr {PRIMARY} dnat to {BOUND}
+                iifname wan ip daddr {SECONDARY} dnat to {BOUND_TOO}
+            }}
+            chain outward {{
+                type nat hook postrouting priority srcnat
+                oifname wan ip saddr {BOUND} snat to {PRIMARY}
+                oifname wan ip saddr {BOUND_TOO} snat to {SECONDARY}
+            }}
+        }}"
+    )
+}
+
 /// Counters of what crosses the server's sockets. `@th,64` is the UDP payload: 0x60 begins an
 /// IPv6 packet, 0x0000 an origin indication (8 bytes), 0x00010000 an authentication header
 /// without identifier (13 bytes). The next header is byte 6 of an IPv6 packet, the ICMPv6 type
 /// byte 40.
-fn watch_rules() -> String {
+fn watch_rules(secondary: Ipv4Addr) -> String {
     format!(
         "table inet watch {{
             counter solicitations {{ }}
@@ -223,7 +297,7 @@ fn watch_rules() -> String {
             chain input {{
                 type filter hook input priority filter
                 meta l4proto != udp return
-                ip daddr {SECONDARY} counter name to_secondary
+                ip daddr {secondary} counter name to_secondary
                 @th,64,32 0x00010000 @th,216,8 58 @th,488,8 133 counter name solicitations return
                 @th,64,8 0x60 @th,112,8 59 counter name bubbles_in return
                 @th,64,8 0x60 @th,112,8 58 @th,384,8 128 counter name echoes_in return
@@ -233,7 +307,7 @@ fn watch_rules() -> String {
                 type filter hook output priority filter
                 ip6 saddr 2001::/32 icmpv6 type echo-request counter name native_echoes return
                 meta l4proto != udp return
-                ip saddr {SECONDARY} counter name from_secondary
+                ip saddr {secondary} counter name from_secondary
                 @th,64,32 0x00010000 @th,168,16 0 @th,280,8 58 @th,552,8 134 \
                     counter name advertisements return
                 @th,64,16 0 @th,176,8 59 counter name bubbles_out return

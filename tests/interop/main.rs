@@ -7,6 +7,7 @@
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
+mod cloud;
 mod internet;
 #[path = "../lab/mod.rs"]
 mod lab;
