@@ -117,7 +117,7 @@ fn nothing_is_forwarded_to_public_or_bound_addresses() {
     server.process().wait_for_output(stopped, DEADLINE);
 }
 
-/// With one address, clients that ask no other one: Debian's does not.
+/// Debian's client asks no other.
 #[test]
 fn one_address_serves_debians_client() {
     if !can_run() {
