@@ -17,6 +17,7 @@ use miredo_server::daemon::program::Program;
 use miredo_server::daemon::reader::{self, Reader};
 use miredo_server::daemon::signals::Signals;
 use miredo_server::daemon::sockets::Sockets;
+use miredo_server::daemon::waiting::Waiting;
 use miredo_server::daemon::{Fault, identity, notify, worker};
 use miredo_server::logging::{self, Target};
 use platform::{Access, OsError};
@@ -54,7 +55,7 @@ fn serve(options: Options) -> Result<(), Fault> {
     drop(platform::take_inherited()?);
     let owner = identity::owner(&options)?;
     // The last moment to fork: there is no thread yet, and nothing is open.
-    let starting = if options.stays() {
+    let mut starting = if options.stays() {
         None
     } else {
         Some(platform::detach()?)
@@ -63,10 +64,9 @@ fn serve(options: Options) -> Result<(), Fault> {
     if let Err(error) = platform::allow_files() {
         warn!("{error}");
     }
-    let signals = Signals::catch()?;
+    let mut signals = Signals::catch()?;
     let raw = Sockets::open_raw(&plan)?;
     let _pidfile = options.pid_file().map(PidFile::create).transpose()?;
-    let sockets = Sockets::open(&plan, raw)?;
     restrict(&options, &program)?;
     logging::start().map_err(|error| OsError::new("start thread", "log", error))?;
     let invocation = Invocation {
@@ -74,7 +74,27 @@ fn serve(options: Options) -> Result<(), Fault> {
         owner,
         program,
     };
-    let serves = Cell::new(false);
+    let started = Cell::new(false);
+    let log_fault = |fault: &Fault| {
+        // What keeps it from starting goes to standard error alone, as every other such fault does.
+        if started.get() {
+            error!("stopped; {fault}");
+        }
+    };
+    let opened = Waiting::new(&invocation, &mut signals, plan, raw)
+        .open(|address| {
+            started.set(true);
+            let Some(starting) = starting.take() else {
+                return Ok(());
+            };
+            tell(&format_args!("miredo-server: waiting for {address}"));
+            Ok(starting.ready()?)
+        })
+        .inspect_err(log_fault)?;
+    let Some((plan, sockets)) = opened else {
+        info!("stopped; it has served nobody");
+        return Ok(());
+    };
     let counters = Monitor::new(invocation, plan, sockets, signals)
         .run(|plan| {
             if let Some(starting) = starting {
@@ -82,15 +102,10 @@ fn serve(options: Options) -> Result<(), Fault> {
             }
             info!("serving {plan}");
             notify::serving(plan);
-            serves.set(true);
+            started.set(true);
             Ok(())
         })
-        .inspect_err(|fault| {
-            // What keeps it from starting goes to standard error alone, as every other such fault does.
-            if serves.get() {
-                error!("stopped; {fault}");
-            }
-        })?;
+        .inspect_err(log_fault)?;
     info!("stopped; {counters}");
     Ok(())
 }

@@ -40,6 +40,8 @@ directives! {
     PublicAddress = "PublicAddress", None, 1;
     /// What clients know the secondary address as.
     PublicAddress2 = "PublicAddress2", None, 1;
+    /// Whether to wait until this host has the addresses.
+    WaitForAddress = "WaitForAddress", Some("no"), 1;
     /// The Teredo service prefix.
     Prefix = "Prefix", Some("2001::"), 1;
     /// The MTU that clients are told.

@@ -136,6 +136,7 @@ impl Reader<'_> {
                 rate_limit: self.value_or_default(Directive::RateLimit, value::rate_limit)?,
                 qualification,
             },
+            wait_for_address: self.value_or_default(Directive::WaitForAddress, yes_or_no)?,
             facility: self.value_or_default(Directive::SyslogFacility, str::parse)?,
             workers: self.value_or_default(Directive::Workers, str::parse)?,
             receive_buffer: self.value_or_default(Directive::ReceiveBuffer, str::parse)?,

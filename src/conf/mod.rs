@@ -75,6 +75,8 @@ pub struct Config {
 pub struct Service {
     /// What the server goes by for each datagram.
     pub policy: Policy,
+    /// The start waits until this host has the addresses. `WaitForAddress`.
+    pub wait_for_address: bool,
     /// `SyslogFacility`.
     pub facility: Facility,
     /// `Workers`.

@@ -13,6 +13,7 @@
 //! | [`reader`] | the process that reads the configuration and looks names up |
 //! | [`child`] | a worker as the monitor sees it: start, readiness, stop |
 //! | [`notify`] | what the service manager is told |
+//! | [`waiting`] | the start, until this host has its addresses |
 //! | [`monitor`] | reload, replacement, stop |
 //! | [`worker`] | a worker as it sees itself: opened, confined, serving |
 //! | `poll` | poll(2) with a point in time |
@@ -37,6 +38,7 @@ pub mod program;
 pub mod reader;
 pub mod signals;
 pub mod sockets;
+pub mod waiting;
 mod wiped;
 pub mod worker;
 

@@ -1,5 +1,7 @@
 //! What the service manager is told (sd_notify(3)). Without one, `NOTIFY_SOCKET` is not set, and nothing happens.
 
+use std::net::Ipv4Addr;
+
 use log::warn;
 use sd_notify::NotifyState;
 
@@ -10,6 +12,14 @@ pub fn serving(plan: &Plan) {
     notify(&[
         NotifyState::Ready,
         NotifyState::Status(&format!("serving {plan}")),
+    ]);
+}
+
+/// The server waits until this host has an address. Nobody who waits for the start has to wait for that.
+pub fn waiting(address: Ipv4Addr) {
+    notify(&[
+        NotifyState::Ready,
+        NotifyState::Status(&format!("waiting for {address}")),
     ]);
 }
 

@@ -1,7 +1,9 @@
 //! What to serve: options and configuration, with names looked up.
 
 use std::fmt;
-use std::net::UdpSocket;
+use std::io::ErrorKind;
+use std::iter;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
@@ -62,6 +64,23 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The first address of the plan that this host does not have.
+    pub(super) fn missing_address(&self) -> Option<Ipv4Addr> {
+        let Addresses { primary, secondary } = self.addresses;
+        let mut bound = iter::once(primary)
+            .chain(secondary)
+            .map(|address| address.bound);
+        bound.find(|address| !is_assigned(*address))
+    }
+}
+
+/// Whether this host has an address. Any free port shows it; whether port 3544 is taken is reported when it is opened.
+fn is_assigned(address: Ipv4Addr) -> bool {
+    let tried = UdpSocket::bind((address, 0));
+    !matches!(tried, Err(error) if error.kind() == ErrorKind::AddrNotAvailable)
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Addresses { primary, secondary } = self.addresses;
@@ -83,17 +102,14 @@ fn secondary(options: &Options, config: &Config, addresses: Addresses) -> Option
         return Some(secondary);
     }
     let address = secondary.bound;
-    // Any free port shows whether the host has the address. Whether port 3544 is taken is reported when it is opened.
-    match UdpSocket::bind((address, 0)) {
-        Ok(_) => Some(secondary),
-        Err(_) => {
-            warn!(
-                "{address} is no address of this host: cone solicitations stay unanswered; \
-                 to have it, add it to the loopback interface, as with \"ifconfig lo0 alias {address}\""
-            );
-            None
-        }
+    if is_assigned(address) {
+        return Some(secondary);
     }
+    warn!(
+        "{address} is no address of this host: cone solicitations stay unanswered; \
+         to have it, add it to the loopback interface, as with \"ifconfig lo0 alias {address}\""
+    );
+    None
 }
 
 fn threads(workers: Workers, processors: NonZeroUsize) -> NonZeroUsize {

@@ -1,0 +1,179 @@
+//! Waiting for addresses that this host does not have yet. Signals are answered meanwhile, and a reload may name other addresses.
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use log::{error, info, warn};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
+
+use super::Fault;
+use super::monitor::{self, Invocation};
+use super::notify;
+use super::plan::Plan;
+use super::poll::poll_until;
+use super::reader::Reader;
+use super::signals::{Request, Signals};
+use super::sockets::Sockets;
+use crate::logging::{self, Target};
+
+/// How long until the next look. Each system tells of new addresses in its own way; a look takes three system calls.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A server that has not opened its sockets yet.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    invocation: &'a Invocation,
+    signals: &'a mut Signals,
+    plan: Plan,
+    raw: Option<OwnedFd>,
+    /// The address that was missing at the last look.
+    missing: Option<Ipv4Addr>,
+    reading: Option<Reader>,
+    /// A reload was asked for while another was under way.
+    reload_again: bool,
+}
+
+impl<'a> Waiting<'a> {
+    /// A server that is to serve a plan, with its path to native IPv6.
+    pub fn new(
+        invocation: &'a Invocation,
+        signals: &'a mut Signals,
+        plan: Plan,
+        raw: Option<OwnedFd>,
+    ) -> Self {
+        Self {
+            invocation,
+            signals,
+            plan,
+            raw,
+            missing: None,
+            reading: None,
+            reload_again: false,
+        }
+    }
+
+    /// Opens the sockets: at once or, if the plan says so, when this host has the addresses, after a call of `waits` with the
+    /// first that it has not. `None` when a signal ends the server before.
+    ///
+    /// # Errors
+    /// Those of [`Sockets::open`], of `waits` and of poll(2).
+    pub fn open(
+        mut self,
+        waits: impl FnOnce(Ipv4Addr) -> Result<(), Fault>,
+    ) -> Result<Option<(Plan, Sockets)>, Fault> {
+        let mut waits = Some(waits);
+        self.look();
+        while self.missing.is_some() || self.reading.is_some() {
+            if let Some(address) = self.missing
+                && let Some(waits) = waits.take()
+            {
+                waits(address)?;
+            }
+            match self.signals.take() {
+                Some(Request::Stop) => {
+                    notify::stopping();
+                    if let Some(mut reader) = self.reading {
+                        reader.kill();
+                    }
+                    return Ok(None);
+                }
+                Some(Request::Reload) => self.reload(),
+                Some(Request::Report) => info!("{}", self.what()),
+                None => self.wait()?,
+            }
+            self.tend_reading();
+            self.look();
+        }
+        let sockets = Sockets::open(&self.plan, self.raw)?;
+        Ok(Some((self.plan, sockets)))
+    }
+
+    /// Looks which address is missing, and says so when it is another one.
+    fn look(&mut self) {
+        let before = self.missing;
+        self.missing = match self.plan.service.wait_for_address {
+            true => self.plan.missing_address(),
+            false => None,
+        };
+        if let Some(address) = self.missing.filter(|_| self.missing != before) {
+            warn!("{}", self.what());
+            notify::waiting(address);
+        }
+    }
+
+    fn what(&self) -> String {
+        match self.missing {
+            Some(address) => format!("waiting for {address}, which is not assigned to this host"),
+            None => "waiting for the new configuration".to_owned(),
+        }
+    }
+
+    /// Waits until a signal comes, the reader says something, or it is time to look again.
+    fn wait(&self) -> Result<(), Fault> {
+        let reader = self.reading.as_ref();
+        let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
+        let awaited = reader.and_then(Reader::awaited);
+        let awaited = awaited.map(|(end, flags)| PollFd::new(end, flags));
+        let mut polled: Vec<_> = std::iter::once(signals).chain(awaited).collect();
+        let next = Instant::now().checked_add(PAUSE);
+        let deadlines = [next, reader.and_then(Reader::deadline)];
+        match poll_until(&mut polled, deadlines.into_iter().flatten().min()) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(Fault::new(format!("poll: {}", errno.desc()))),
+        }
+    }
+
+    /// Reads the configuration again.
+    fn reload(&mut self) {
+        self.reload_again = self.reading.is_some();
+        if self.reload_again {
+            return;
+        }
+        match Reader::start(&self.invocation.program, &self.invocation.options) {
+            Ok(reader) => self.reading = Some(reader),
+            Err(fault) => self.not_reloaded(&fault),
+        }
+    }
+
+    fn tend_reading(&mut self) {
+        let reading = self.reading.as_mut();
+        let Some(outcome) =
+            reading.and_then(|reader| reader.outcome(Instant::now(), &mut logging::diagnostic))
+        else {
+            return;
+        };
+        self.reading = None;
+        if let Err(fault) = outcome.and_then(|plan| self.adopt(plan)) {
+            self.not_reloaded(&fault);
+        }
+        if self.reload_again {
+            self.reload();
+        }
+    }
+
+    /// Takes a new plan, unless its start would fail at once.
+    fn adopt(&mut self, plan: Plan) -> Result<(), Fault> {
+        if let Some(address) = plan.missing_address()
+            && !plan.service.wait_for_address
+        {
+            return Err(Fault::new(format!(
+                "{address} is not assigned to this host"
+            )));
+        }
+        if plan.service.echo_path != self.plan.service.echo_path {
+            self.raw = Sockets::open_raw(&plan)?;
+        }
+        if let Target::Syslog(facility) = monitor::target(&self.invocation.options, &plan) {
+            logging::init(Target::Syslog(facility));
+        }
+        self.plan = plan;
+        info!("configuration reloaded");
+        Ok(())
+    }
+
+    fn not_reloaded(&self, fault: &Fault) {
+        error!("not reloaded, still {}: {fault}", self.what());
+    }
+}
