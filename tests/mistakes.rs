@@ -222,6 +222,12 @@ fn names_are_faults_like_others() {
         EX_CONFIG,
         &[same],
     );
+    let text = "ServerBindAddress one\nPublicAddress localhost\n";
+    let private = "conf:2:15: error: 127.0.0.1 is not a global address";
+    run(text, EX_CONFIG, &[private]);
+    let text = "ServerBindAddress 10.0.0.4\nPublicAddress one\nPublicAddress2 same\n";
+    let same = "conf:3:16: error: 11.0.0.1 is the primary address";
+    run(text, EX_CONFIG, &[same]);
     let many = "conf:1:19: warning: many has the addresses 11.0.0.1, 11.0.0.3";
     run("ServerBindAddress many\n", 0, &[many, "takes 11.0.0.1"]);
     let said = run("ServerBindAddress one\n", 0, &[]);
