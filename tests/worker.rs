@@ -86,7 +86,7 @@ fn another_version_is_told() {
     let plan = r#"{"addresses":{"primary":{"bound":"192.0.2.1","public":"192.0.2.1"},"secondary":null},"service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":false,"rate_limit":null,"qualification":null},"wait_for_address":false,"facility":"daemon","workers":"Auto","receive_buffer":"Auto","echo_path":"Native"},"threads":1,"local":false}"#;
     let order = |version: u32, more: &str| {
         format!(
-            r#"{{"order":{{"version":{version},"plan":{plan},"udp":[],"raw":null,"owner":null,"root":null,"log":"INFO"{more}}}}}"#
+            r#"{{"order":{{"version":{version},"plan":{plan},"udp":[{{"primary":1000000,"secondary":null}}],"raw":null,"owner":null,"root":null,"log":"INFO"{more}}}}}"#
         ) + "\n"
     };
     let failed = format!("{{\"failed\":\"{OTHER_VERSION}\"}}\n");
@@ -105,7 +105,7 @@ fn another_version_is_told() {
             "{order}"
         );
     }
-    // The order of this version gets further: there is no socket to serve.
+    // The order of this version gets further: there is no such descriptor.
     let answer = Worker::start(&scratch, &[]).answer(&order(VERSION, ""));
     assert!(!answer.contains("version"), "{answer}");
 }
