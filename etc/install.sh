@@ -126,8 +126,6 @@ install_all() {
     umask 022
     built_for_here || build_for_here
     files | while read -r mode source target; do
-    # Everybody may read what is installed, whatever the umask of root.
-    umask 022
         put "$mode" "$source" "$DESTDIR$target"
     done
 }
