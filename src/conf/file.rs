@@ -113,13 +113,14 @@ impl File {
 
 /// What to do about words too many.
 fn help_for_extra(directive: Directive, line: &Line) -> String {
-    let address = |word: &Word| word.text.parse::<Ipv4Addr>().is_ok();
-    match line.words.as_slice() {
-        [first, second, ..]
-            if directive == Directive::ServerBindAddress && address(first) && address(second) =>
-        {
+    let address = |word: &Word| word.text.trim_end_matches(',').parse::<Ipv4Addr>().ok();
+    let two = match line.words.as_slice() {
+        [first, second, ..] => address(first).and(address(second)),
+        _ => None,
+    };
+    match two {
+        Some(second) if directive == Directive::ServerBindAddress => {
             let secondary = Directive::ServerBindAddress2;
-            let second = &second.text;
             format!("the secondary address has a line of its own: {secondary} {second}")
         }
         _ => "a comment starts with #".to_owned(),

@@ -81,6 +81,15 @@ impl FromStr for Host {
             ))
             .help(format!("leave it out: {address}")));
         }
+        if let Some((first, _)) = text.split_once(',')
+            && first.parse::<Ipv4Addr>().is_ok()
+        {
+            return Err(
+                Fault::new(format!("{} has a comma", clip(text))).help(format!(
+                    "write {first} alone; the secondary address has a line of its own"
+                )),
+            );
+        }
         if text.parse::<SocketAddr>().is_ok() {
             return Err(Fault::new(format!("{text} holds a port"))
                 .help("leave the port out; a Teredo server has port 3544 (RFC 4380 section 2.7)"));
