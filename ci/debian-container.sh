@@ -71,10 +71,13 @@ c_options() {
     echo "$mine" >/etc/elsewhere.conf
     # shellcheck disable=SC2016 # for the shell that reads it
     printf '%s\n' "START_MIREDO_SERVER='true'" \
-        'DAEMON_ARGS="$DAEMON_ARGS --conf=/etc/elsewhere.conf -u daemon -p /var/run/elsewhere.pid"' >>"$environment"
+        'DAEMON_ARGS="$DAEMON_ARGS --conf=/etc/elsewhere.conf -u daemon -p /var/run/elsewhere.pid -t /srv"' >>"$environment"
     install_package
     grep -qx 'OPTIONS="-c /etc/elsewhere.conf -u daemon"' "$environment" || failed 'options are lost'
-    grep -q 'DAEMON_ARGS="-u miredo-server --conf' /root/install.log || failed 'does not say what it carries over'
+    grep -q 'DAEMON_ARGS="-u miredo-server --conf' /root/install.log || failed 'does not say where the options are from'
+    grep -q 'OPTIONS="-c /etc/elsewhere.conf -u daemon"' /root/install.log || failed 'does not say what it carries over'
+    grep -q 'PIDFILE="/var/run/elsewhere.pid"' /root/install.log || failed 'does not say what it carries over'
+    grep -q -e '-t /srv not carried over' /root/install.log || failed 'does not say what it leaves out'
     runs_as daemon
     [ "$(cat /var/run/elsewhere.pid)" = "$(systemctl show --property=MainPID --value miredo-server)" ] ||
         failed 'not the process ID file of the C server'
