@@ -14,7 +14,7 @@
 //! | [`child`] | a worker as the monitor sees it: start, readiness, stop |
 //! | [`notify`] | what the service manager is told |
 //! | [`waiting`] | the start, until this host has its addresses |
-//! | [`monitor`] | reload, replacement, stop |
+//! | [`monitor`] | the process that keeps its privileges: start, reload, replacement, stop |
 //! | [`worker`] | a worker as it sees itself: opened, confined, serving |
 //! | `poll` | poll(2) with a point in time |
 //! | `wiped` | buffers for messages that may hold secrets |

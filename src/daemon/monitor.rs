@@ -1,14 +1,20 @@
-//! Reload, replacement, stop. The monitor waits in one place, for all that can happen, and for nobody in particular.
+//! The monitor waits in one place, for all that can happen, and for nobody in particular.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | `reload` | the configuration is read again, and a new worker relieves the old one |
+//! | `replace` | workers that start, and those that replace one that died |
+//! | `report` | the counters, in a line of the log |
+//! | `stop` | workers that end, and the end of the server |
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use log::{error, info, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 
 use super::Fault;
-use super::child::{Child, News, RELIEVED};
+use super::child::Child;
 use super::identity::Owner;
 use super::messages::{Order, VERSION};
 use super::notify;
@@ -22,19 +28,10 @@ use crate::cli::Options;
 use crate::logging::{self, Target};
 use crate::verdict::Counters;
 
-/// A worker that lives this long has started well: if it dies, the next one starts at once.
-const SETTLED: Duration = Duration::from_secs(60);
-
-/// Bounds of the delay before the next worker, when one after the other dies. The first replacement starts at once.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
-const LAST_DELAY: Duration = Duration::from_secs(60);
-
-/// How long a worker may take to stop when the server stops. It takes milliseconds unless it hangs, and whoever sent the signal
-/// is waiting.
-const STOP: Duration = Duration::from_millis(800);
-
-/// How long a report waits for the worker's counters, before it does with those that were told last.
-const REPORT: Duration = Duration::from_millis(500);
+mod reload;
+mod replace;
+mod report;
+mod stop;
 
 /// How the program was started. It stays the same for as long as the monitor lives.
 #[derive(Debug)]
@@ -168,242 +165,6 @@ impl Monitor {
         wait(&self.signals, awaited, deadlines.flatten().min())
     }
 
-    /// Reads the configuration again. If anything is wrong with it, the old worker goes on.
-    fn reload(&mut self) {
-        if self.reading.is_some()
-            || self.reloaded
-            || matches!(
-                self.starting,
-                Some((_, Purpose::Reload(_) | Purpose::First))
-            )
-        {
-            self.reload_again = true;
-            return;
-        }
-        self.reload_again = false;
-        match Reader::start(&self.invocation.program, &self.invocation.options) {
-            Ok(reader) => self.reading = Some(reader),
-            Err(fault) => self.not_reloaded(&fault),
-        }
-    }
-
-    fn tend_reading(&mut self, now: Instant) {
-        let Some(reader) = &mut self.reading else {
-            return;
-        };
-        let Some(outcome) = reader.outcome(now, &mut logging::diagnostic) else {
-            return;
-        };
-        self.reading = None;
-        if let Err(fault) = outcome.and_then(|plan| self.begin_reload(plan)) {
-            self.not_reloaded(&fault);
-        }
-    }
-
-    /// The new worker is to serve before the old one stops, on the same sockets where the address is the same.
-    fn begin_reload(&mut self, plan: Plan) -> Result<(), Fault> {
-        let sockets = self.sockets.adapt(&plan)?;
-        let child = self.start_worker(&plan, &sockets)?;
-        // A replacement that does not serve yet comes too late.
-        if let Some((mut late, _)) = self.starting.take() {
-            late.kill();
-            self.ending.push(late);
-        }
-        self.starting = Some((child, Purpose::Reload(Box::new((plan, sockets)))));
-        Ok(())
-    }
-
-    fn reloaded(&mut self, plan: Plan, sockets: Sockets) {
-        sockets.set_receive_buffers(&plan);
-        if let Target::Syslog(facility) = target(&self.invocation.options, &plan) {
-            logging::init(Target::Syslog(facility));
-        }
-        self.sockets = sockets;
-        self.plan = plan;
-        self.delay = Duration::ZERO;
-        self.reloaded = true;
-    }
-
-    /// Says that a reload is done: what the old worker held is free.
-    fn old_worker_is_gone(&mut self) {
-        self.reloaded = false;
-        info!("configuration reloaded, serving {}", self.plan);
-        notify::serving(&self.plan);
-        self.reload_if_asked();
-    }
-
-    fn not_reloaded(&mut self, fault: &Fault) {
-        match self.serving {
-            Some(_) => error!("not reloaded, still serving {}: {fault}", self.plan),
-            None => error!("not reloaded, and no worker serves: {fault}"),
-        }
-        self.reload_if_asked();
-    }
-
-    fn reload_if_asked(&mut self) {
-        if self.reload_again {
-            self.reload();
-        }
-    }
-
-    /// Looks after the worker that is to serve; says whether it is the first and does now.
-    fn tend_starting(&mut self, now: Instant) -> Result<bool, Fault> {
-        let Some((child, _)) = &mut self.starting else {
-            return Ok(false);
-        };
-        let news = loop {
-            match child.news(now) {
-                Some(News::Counted) => {}
-                news => break news,
-            }
-        };
-        let (Some(news), Some((child, purpose))) =
-            (&news, news.as_ref().and_then(|_| self.starting.take()))
-        else {
-            return Ok(false);
-        };
-        match (news, purpose) {
-            (News::Ended(words), Purpose::First) => return Err(Fault::new(words)),
-            (News::Ended(words), Purpose::Reload(_)) => self.not_reloaded(&Fault::new(words)),
-            (News::Ended(words), Purpose::Replacement) => {
-                error!("no worker: {words}; {}", when(self.delay));
-                self.schedule_replacement(now);
-            }
-            (_, purpose) => {
-                let first = matches!(purpose, Purpose::First);
-                self.relieve(child);
-                match purpose {
-                    Purpose::First => self.reload_if_asked(),
-                    Purpose::Replacement => info!("serving again, {}", self.plan),
-                    Purpose::Reload(new) => self.reloaded(new.0, new.1),
-                }
-                return Ok(first);
-            }
-        }
-        Ok(false)
-    }
-
-    /// A new worker serves; the old one, if there is one, stops.
-    fn relieve(&mut self, child: Child) {
-        self.replacement = None;
-        if let Some(mut old) = self.serving.replace(child) {
-            old.stop(RELIEVED);
-            self.ending.push(old);
-        }
-    }
-
-    fn tend_serving(&mut self, now: Instant) {
-        while let Some(news) = self.serving.as_mut().and_then(|child| child.news(now)) {
-            match news {
-                News::Counted if self.report.is_some() => self.finish_report(),
-                News::Ended(words) => self.worker_died(&words, now),
-                _ => {}
-            }
-        }
-    }
-
-    fn worker_died(&mut self, words: &str, now: Instant) {
-        let Some(dead) = self.serving.take() else {
-            return;
-        };
-        self.counters.add(dead.counters());
-        if dead.age() >= SETTLED {
-            self.delay = Duration::ZERO;
-        }
-        warn!("the worker died ({words}); {}", when(self.delay));
-        // A reload that is under way replaces it.
-        if self.starting.is_none() {
-            self.schedule_replacement(now);
-        }
-    }
-
-    fn tend_ending(&mut self, now: Instant) {
-        let counters = &mut self.counters;
-        self.ending.retain_mut(|child| {
-            while let Some(news) = child.news(now) {
-                if let News::Ended(_) = news {
-                    counters.add(child.counters());
-                    return false;
-                }
-            }
-            true
-        });
-    }
-
-    fn replace(&mut self) {
-        self.replacement = None;
-        if self.starting.is_some() {
-            return;
-        }
-        match self.start_worker(&self.plan, &self.sockets) {
-            Ok(child) => self.starting = Some((child, Purpose::Replacement)),
-            Err(fault) => {
-                error!("no worker: {fault}; {}", when(self.delay));
-                self.schedule_replacement(Instant::now());
-            }
-        }
-    }
-
-    /// Sets the time of the next replacement, and doubles the delay of the one after it.
-    fn schedule_replacement(&mut self, now: Instant) {
-        self.replacement = now.checked_add(self.delay);
-        self.delay = self.delay.saturating_mul(2).clamp(FIRST_DELAY, LAST_DELAY);
-    }
-
-    /// Asks for counters; the report follows when they come, or without those of a worker that does not tell.
-    fn begin_report(&mut self) {
-        if let Some(child) = &mut self.serving {
-            child.ask_counters();
-        }
-        self.report = Instant::now().checked_add(REPORT);
-    }
-
-    /// Logs what was counted since the start, and since the last report.
-    fn finish_report(&mut self) {
-        self.report = None;
-        let mut total = self.counters.clone();
-        let workers = self.serving.iter().chain(&self.ending);
-        workers.for_each(|child| total.add(child.counters()));
-        let recent = total.since(&self.reported);
-        info!(
-            "since start: {}; since the last report: {}",
-            total.detailed(),
-            recent.detailed()
-        );
-        self.reported = total;
-    }
-
-    fn stop(mut self) -> Result<Counters, Fault> {
-        if let Some(reader) = &mut self.reading {
-            reader.kill();
-        }
-        if let Some((mut child, _)) = self.starting.take() {
-            child.kill();
-            self.ending.push(child);
-        }
-        self.ending.extend(self.serving.take());
-        self.ending.iter_mut().for_each(|child| child.stop(STOP));
-        self.replacement = None;
-        self.report = None;
-        loop {
-            let now = Instant::now();
-            self.tend_ending(now);
-            if self
-                .reading
-                .as_mut()
-                .is_some_and(|reader| reader.outcome(now, &mut |_| ()).is_some())
-            {
-                self.reading = None;
-            }
-            if self.ending.is_empty() && self.reading.is_none() {
-                return Ok(self.counters);
-            }
-            self.wait()?;
-            // Only to empty the descriptor: it says nothing new.
-            while self.signals.take().is_some() {}
-        }
-    }
-
     fn start_worker(&self, plan: &Plan, sockets: &Sockets) -> Result<Child, Fault> {
         let owner = match self.invocation.owner {
             Owner::Become(identity) => Some((identity.uid.as_raw(), identity.gid.as_raw())),
@@ -450,12 +211,5 @@ fn wait<'a>(
     match poll_until(&mut polled.collect::<Vec<_>>(), deadline) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(Fault::new(format!("poll: {}", errno.desc()))),
-    }
-}
-
-fn when(delay: Duration) -> String {
-    match delay.as_secs() {
-        0 => "starting a new one now".to_owned(),
-        seconds => format!("starting a new one in {seconds} s"),
     }
 }

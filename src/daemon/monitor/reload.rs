@@ -1,0 +1,93 @@
+//! The configuration is read again, and a new worker relieves the old one.
+
+use std::time::{Duration, Instant};
+
+use log::{error, info};
+
+use super::{Monitor, Purpose, target};
+use crate::daemon::Fault;
+use crate::daemon::notify;
+use crate::daemon::plan::Plan;
+use crate::daemon::reader::Reader;
+use crate::daemon::sockets::Sockets;
+use crate::logging::{self, Target};
+
+impl Monitor {
+    /// Reads the configuration again. If anything is wrong with it, the old worker goes on.
+    pub(super) fn reload(&mut self) {
+        if self.reading.is_some()
+            || self.reloaded
+            || matches!(
+                self.starting,
+                Some((_, Purpose::Reload(_) | Purpose::First))
+            )
+        {
+            self.reload_again = true;
+            return;
+        }
+        self.reload_again = false;
+        match Reader::start(&self.invocation.program, &self.invocation.options) {
+            Ok(reader) => self.reading = Some(reader),
+            Err(fault) => self.not_reloaded(&fault),
+        }
+    }
+
+    pub(super) fn tend_reading(&mut self, now: Instant) {
+        let Some(reader) = &mut self.reading else {
+            return;
+        };
+        let Some(outcome) = reader.outcome(now, &mut logging::diagnostic) else {
+            return;
+        };
+        self.reading = None;
+        if let Err(fault) = outcome.and_then(|plan| self.begin_reload(plan)) {
+            self.not_reloaded(&fault);
+        }
+    }
+
+    /// The new worker is to serve before the old one stops, on the same sockets where the address is the same.
+    fn begin_reload(&mut self, plan: Plan) -> Result<(), Fault> {
+        let sockets = self.sockets.adapt(&plan)?;
+        let child = self.start_worker(&plan, &sockets)?;
+        // A replacement that does not serve yet comes too late.
+        if let Some((mut late, _)) = self.starting.take() {
+            late.kill();
+            self.ending.push(late);
+        }
+        self.starting = Some((child, Purpose::Reload(Box::new((plan, sockets)))));
+        Ok(())
+    }
+
+    pub(super) fn reloaded(&mut self, plan: Plan, sockets: Sockets) {
+        sockets.set_receive_buffers(&plan);
+        if let Target::Syslog(facility) = target(&self.invocation.options, &plan) {
+            logging::init(Target::Syslog(facility));
+        }
+        self.sockets = sockets;
+        self.plan = plan;
+        self.delay = Duration::ZERO;
+        self.reloaded = true;
+    }
+
+    /// Says that a reload is done: what the old worker held is free.
+    pub(super) fn old_worker_is_gone(&mut self) {
+        self.reloaded = false;
+        info!("configuration reloaded, serving {}", self.plan);
+        notify::serving(&self.plan);
+        self.reload_if_asked();
+    }
+
+    pub(super) fn not_reloaded(&mut self, fault: &Fault) {
+        match self.serving {
+            Some(_) => error!("not reloaded, still serving {}: {fault}", self.plan),
+            None => error!("not reloaded, and no worker serves: {fault}"),
+        }
+        self.reload_if_asked();
+    }
+
+    pub(super) fn reload_if_asked(&mut self) {
+        if self.reload_again {
+            self.reload();
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Workers that start, and those that replace one that died.
+
+use std::time::{Duration, Instant};
+
+use log::{error, info, warn};
+
+use super::{Monitor, Purpose};
+use crate::daemon::Fault;
+use crate::daemon::child::{Child, News, RELIEVED};
+
+/// A worker that lives this long has started well: if it dies, the next one starts at once.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// Bounds of the delay before the next worker, when one after the other dies. The first replacement starts at once.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LAST_DELAY: Duration = Duration::from_secs(60);
+
+impl Monitor {
+    /// Looks after the worker that is to serve; says whether it is the first and does now.
+    pub(super) fn tend_starting(&mut self, now: Instant) -> Result<bool, Fault> {
+        let Some((child, _)) = &mut self.starting else {
+            return Ok(false);
+        };
+        let news = loop {
+            match child.news(now) {
+                Some(News::Counted) => {}
+                news => break news,
+            }
+        };
+        let (Some(news), Some((child, purpose))) =
+            (&news, news.as_ref().and_then(|_| self.starting.take()))
+        else {
+            return Ok(false);
+        };
+        match (news, purpose) {
+            (News::Ended(words), Purpose::First) => return Err(Fault::new(words)),
+            (News::Ended(words), Purpose::Reload(_)) => self.not_reloaded(&Fault::new(words)),
+            (News::Ended(words), Purpose::Replacement) => {
+                error!("no worker: {words}; {}", when(self.delay));
+                self.schedule_replacement(now);
+            }
+            (_, purpose) => {
+                let first = matches!(purpose, Purpose::First);
+                self.relieve(child);
+                match purpose {
+                    Purpose::First => self.reload_if_asked(),
+                    Purpose::Replacement => info!("serving again, {}", self.plan),
+                    Purpose::Reload(new) => self.reloaded(new.0, new.1),
+                }
+                return Ok(first);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A new worker serves; the old one, if there is one, stops.
+    fn relieve(&mut self, child: Child) {
+        self.replacement = None;
+        if let Some(mut old) = self.serving.replace(child) {
+            old.stop(RELIEVED);
+            self.ending.push(old);
+        }
+    }
+
+    pub(super) fn tend_serving(&mut self, now: Instant) {
+        while let Some(news) = self.serving.as_mut().and_then(|child| child.news(now)) {
+            match news {
+                News::Counted if self.report.is_some() => self.finish_report(),
+                News::Ended(words) => self.worker_died(&words, now),
+                _ => {}
+            }
+        }
+    }
+
+    fn worker_died(&mut self, words: &str, now: Instant) {
+        let Some(dead) = self.serving.take() else {
+            return;
+        };
+        self.counters.add(dead.counters());
+        if dead.age() >= SETTLED {
+            self.delay = Duration::ZERO;
+        }
+        warn!("the worker died ({words}); {}", when(self.delay));
+        // A reload that is under way replaces it.
+        if self.starting.is_none() {
+            self.schedule_replacement(now);
+        }
+    }
+
+    pub(super) fn replace(&mut self) {
+        self.replacement = None;
+        if self.starting.is_some() {
+            return;
+        }
+        match self.start_worker(&self.plan, &self.sockets) {
+            Ok(child) => self.starting = Some((child, Purpose::Replacement)),
+            Err(fault) => {
+                error!("no worker: {fault}; {}", when(self.delay));
+                self.schedule_replacement(Instant::now());
+            }
+        }
+    }
+
+    /// Sets the time of the next replacement, and doubles the delay of the one after it.
+    fn schedule_replacement(&mut self, now: Instant) {
+        self.replacement = now.checked_add(self.delay);
+        self.delay = self.delay.saturating_mul(2).clamp(FIRST_DELAY, LAST_DELAY);
+    }
+}
+
+fn when(delay: Duration) -> String {
+    match delay.as_secs() {
+        0 => "starting a new one now".to_owned(),
+        seconds => format!("starting a new one in {seconds} s"),
+    }
+}

@@ -1,0 +1,58 @@
+//! Workers that end, and the end of the server.
+
+use std::time::{Duration, Instant};
+
+use super::Monitor;
+use crate::daemon::Fault;
+use crate::daemon::child::News;
+use crate::verdict::Counters;
+
+/// How long a worker may take to stop when the server stops. It takes milliseconds unless it hangs, and whoever sent the signal
+/// is waiting.
+const STOP: Duration = Duration::from_millis(800);
+
+impl Monitor {
+    pub(super) fn tend_ending(&mut self, now: Instant) {
+        let counters = &mut self.counters;
+        self.ending.retain_mut(|child| {
+            while let Some(news) = child.news(now) {
+                if let News::Ended(_) = news {
+                    counters.add(child.counters());
+                    return false;
+                }
+            }
+            true
+        });
+    }
+
+    pub(super) fn stop(mut self) -> Result<Counters, Fault> {
+        if let Some(reader) = &mut self.reading {
+            reader.kill();
+        }
+        if let Some((mut child, _)) = self.starting.take() {
+            child.kill();
+            self.ending.push(child);
+        }
+        self.ending.extend(self.serving.take());
+        self.ending.iter_mut().for_each(|child| child.stop(STOP));
+        self.replacement = None;
+        self.report = None;
+        loop {
+            let now = Instant::now();
+            self.tend_ending(now);
+            if self
+                .reading
+                .as_mut()
+                .is_some_and(|reader| reader.outcome(now, &mut |_| ()).is_some())
+            {
+                self.reading = None;
+            }
+            if self.ending.is_empty() && self.reading.is_none() {
+                return Ok(self.counters);
+            }
+            self.wait()?;
+            // Only to empty the descriptor: it says nothing new.
+            while self.signals.take().is_some() {}
+        }
+    }
+}
