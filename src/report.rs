@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 use log::{Level, error, log, log_enabled, warn};
@@ -18,18 +19,47 @@ const PUBLISH_AFTER: u32 = 256;
 ///
 /// A loop brings it up to date whenever it has nothing to do, and now and then when it has: the lock costs the path nothing
 /// that a batch of datagrams would notice.
-#[derive(Clone, Default)]
-pub struct Ledger(Arc<Mutex<Counters>>);
+#[derive(Clone)]
+pub struct Ledger {
+    counters: Arc<Mutex<Counters>>,
+    changed: Waker,
+}
 
 impl Ledger {
+    /// An empty one, which wakes `changed` whenever it has something new.
+    pub fn new(changed: Waker) -> Self {
+        Self {
+            counters: Arc::default(),
+            changed,
+        }
+    }
+
     /// What was done.
     pub fn read(&self) -> Counters {
         self.lock().clone()
     }
 
+    fn bring_up_to_date(&self, counters: &Counters) {
+        let mut known = self.lock();
+        if *known == *counters {
+            return;
+        }
+        known.clone_from(counters);
+        drop(known);
+        self.changed.wake_by_ref();
+    }
+
     // Whoever panicked with it did not write half a number.
     fn lock(&self) -> MutexGuard<'_, Counters> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let counters = self.counters.lock();
+        counters.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Ledger {
+    /// An empty one that wakes nobody.
+    fn default() -> Self {
+        Self::new(Waker::noop().clone())
     }
 }
 
@@ -58,7 +88,7 @@ impl Report {
     /// Brings the ledger up to date.
     pub(crate) fn publish(&mut self) {
         self.unpublished = 0;
-        self.ledger.lock().clone_from(&self.counters);
+        self.ledger.bring_up_to_date(&self.counters);
     }
 
     /// A batch was handled.

@@ -90,6 +90,11 @@ impl Child {
         &self.counters
     }
 
+    /// Whether it has served and ended before it told all that it had counted.
+    pub fn has_kept_something(&self) -> bool {
+        self.serves && !self.process.succeeded()
+    }
+
     /// Asks it to tell what it has counted.
     pub fn ask_counters(&mut self) {
         // One that is gone does not tell.
@@ -128,9 +133,10 @@ impl Child {
             match self.channel.try_receive() {
                 Ok(Some(FromWorker::Logged(line))) => self.process.relay(&line, now),
                 Ok(Some(FromWorker::Counted(counters))) => {
-                    self.counters = *counters;
+                    self.counters.raise(&counters);
                     return Some(News::Counted);
                 }
+                Ok(Some(FromWorker::Published(counters))) => self.counters.raise(&counters),
                 Ok(Some(FromWorker::Ready)) if !self.serves => {
                     self.serves = true;
                     self.process.may_stay();

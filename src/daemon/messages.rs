@@ -1,8 +1,9 @@
 //! What the monitor and its worker tell each other.
 //!
 //! The monitor sends [`ToWorker::Order`] and waits for [`FromWorker::Ready`] or [`FromWorker::Failed`]. Then each
-//! [`ToWorker::Count`] is answered by [`FromWorker::Counted`]. [`FromWorker::Logged`] comes at any time. When the monitor has nothing more to say, or is gone, the
-//! worker stops, says [`FromWorker::Counted`] for the last time, and ends.
+//! [`ToWorker::Count`] is answered by [`FromWorker::Counted`]. [`FromWorker::Published`] and [`FromWorker::Logged`] come at any
+//! time. When the monitor has nothing more to say, or is gone, the worker stops, says [`FromWorker::Counted`] for the last time,
+//! and ends.
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
@@ -18,7 +19,7 @@ use crate::verdict::Counters;
 
 /// Version of the messages. Raise it when one changes in form or in meaning: a monitor starts the program that is installed, which
 /// may be a newer one.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What a worker says when the monitor is of another version.
 pub const OTHER_VERSION: &str = "the installed program is of another version than the one that runs: \
@@ -51,8 +52,10 @@ pub enum FromWorker {
     Ready,
     /// It cannot serve, and ends. One line, for the log.
     Failed(String),
-    /// The counters since the worker started.
+    /// The counters since the worker started, because the monitor asked.
     Counted(Box<Counters>),
+    /// The same unasked, at most once a second and when there is something new.
+    Published(Box<Counters>),
     /// A line for the log.
     Logged(LogLine),
 }
@@ -203,7 +206,7 @@ mod tests {
     #[test]
     fn the_form_of_an_order_is_that_of_its_version() {
         let expected = concat!(
-            r#"{"order":{"version":3,"plan":{"addresses":{"primary":{"bound":"10.0.0.1","public":"192.0.2.1"},"#,
+            r#"{"order":{"version":4,"plan":{"addresses":{"primary":{"bound":"10.0.0.1","public":"192.0.2.1"},"#,
             r#""secondary":{"bound":"10.0.0.2","public":"192.0.2.2"}},"#,
             r#""service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":true,"#,
             r#""rate_limit":{"packets_per_second":1,"burst":4294967295},"qualification":{"required":true,"keys":["#,

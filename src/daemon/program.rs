@@ -58,6 +58,8 @@ pub struct Watched {
     /// Whether its end of the stream may have something to say.
     speaks: bool,
     deadline: Option<Instant>,
+    /// Whether it has ended with status 0.
+    succeeded: bool,
     /// Lines in the second that began then.
     lines: (u32, Option<Instant>),
 }
@@ -76,6 +78,7 @@ impl Watched {
             process,
             speaks: true,
             deadline: Instant::now().checked_add(time),
+            succeeded: false,
             lines: (0, None),
         })
     }
@@ -130,9 +133,17 @@ impl Watched {
             return None;
         }
         match self.process.try_wait() {
-            Ok(status) => status.map(|status| status.to_string()),
+            Ok(status) => {
+                self.succeeded = status.is_some_and(|status| status.success());
+                status.map(|status| status.to_string())
+            }
             Err(_) => Some("unknown reason".to_owned()),
         }
+    }
+
+    /// Whether it has ended, with status 0.
+    pub fn succeeded(&self) -> bool {
+        self.succeeded
     }
 
     /// Logs a line of it. What is more than it can have to say is lost.

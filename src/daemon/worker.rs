@@ -11,7 +11,9 @@ use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::sync::mpsc;
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use log::debug;
 use nix::unistd::{Gid, Uid, setsid};
@@ -34,6 +36,10 @@ use crate::run::{self, Running};
 use crate::server::{Server, Settings};
 use crate::verdict::Counters;
 
+mod publication;
+
+use publication::Publication;
+
 /// What a worker says that cannot have its threads.
 const NO_THREAD: &str =
     "start thread: too many processes of this user; raise its limit (ulimit -u)";
@@ -55,14 +61,14 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         Err(error) => return fail_on_stderr(&OsError::new("ioctl", "FIONBIO", error).into()),
     };
     abort_on_panic(monitor.sender());
-    let serving = match start(inherited, &mut monitor) {
-        Ok(serving) => serving,
+    let (serving, publication) = match start(inherited, &mut monitor) {
+        Ok(started) => started,
         Err(fault) => {
             let _ = monitor.send(&FromWorker::failed(&fault.to_string()), TIMEOUT);
             return ExitCode::FAILURE;
         }
     };
-    match serving.until_stopped(&mut monitor) {
+    match serving.until_stopped(&mut monitor, publication) {
         Ok(()) => ExitCode::SUCCESS,
         // There is nobody left to tell.
         Err(_) => ExitCode::FAILURE,
@@ -107,7 +113,10 @@ fn told(panic: &PanicHookInfo<'_>) -> String {
 }
 
 /// Does everything up to the threads that serve.
-fn start(inherited: Inherited, monitor: &mut MonitorChannel) -> Result<Serving, Fault> {
+fn start(
+    inherited: Inherited,
+    monitor: &mut MonitorChannel,
+) -> Result<(Serving, Publication), Fault> {
     signals::leave_to_monitor()?;
     // In the foreground, standard error is root's terminal. A process whose controlling terminal it is can type into it
     // (TIOCSTI, ioctl_tty(2)).
@@ -117,8 +126,10 @@ fn start(inherited: Inherited, monitor: &mut MonitorChannel) -> Result<Serving, 
     let offer = move |line| sender.offer(&FromWorker::Logged(line));
     logging::forward(order.log, Box::new(offer));
     platform::limit(monitor)?;
+    let publication = Publication::new().map_err(|error| OsError::new("socketpair", "", error))?;
     let confined = Opened::claim(order, inherited)?.confine()?;
-    confined.serve()?.lock_down(monitor)
+    let serving = confined.serve(&publication.waker())?.lock_down(monitor)?;
+    Ok((serving, publication))
 }
 
 fn take_order(monitor: &mut MonitorChannel) -> Result<Order, Fault> {
@@ -199,7 +210,7 @@ impl Opened {
 
 impl Confined {
     /// Returns when every loop runs, so that no thread is to come.
-    fn serve(self) -> Result<Serving, Fault> {
+    fn serve(self, changed: &Waker) -> Result<Serving, Fault> {
         let Opened {
             order,
             pairs,
@@ -217,7 +228,7 @@ impl Confined {
             let raw = raw.next().map(|raw| Raw::new(raw, host.attached.clone()));
             let raw = raw.transpose()?;
             let server = server.clone();
-            let (stop, ledger) = (stop.clone(), Ledger::default());
+            let (stop, ledger) = (stop.clone(), Ledger::new(changed.clone()));
             ledgers.push(ledger.clone());
             let started = started.clone();
             let started = move || {
@@ -262,37 +273,59 @@ impl Serving {
         Ok(self)
     }
 
-    /// Says that it serves, then answers the monitor until the monitor tells it to stop, or is gone.
-    fn until_stopped(self, monitor: &mut MonitorChannel) -> io::Result<()> {
+    /// Says that it serves, then publishes and answers the monitor until that tells it to stop, or is gone.
+    fn until_stopped(
+        self,
+        monitor: &mut MonitorChannel,
+        mut publication: Publication,
+    ) -> io::Result<()> {
         monitor.send(&FromWorker::Ready, TIMEOUT)?;
-        while let Some(message) = monitor.receive(None)? {
-            match message {
-                ToWorker::Count => monitor.send(&count(&self.ledgers), TIMEOUT)?,
-                ToWorker::Order(_) => return Err(io::Error::other("a second order")),
+        let sender = monitor.sender();
+        loop {
+            match monitor.try_receive() {
+                Ok(Some(ToWorker::Count)) => {
+                    monitor.send(&FromWorker::Counted(self.counters()), TIMEOUT)?;
+                    continue;
+                }
+                Ok(Some(ToWorker::Order(_))) => return Err(io::Error::other("a second order")),
+                Ok(None) => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
+            // A monitor that does not read, as one that was stopped, has it later.
+            let _ = monitor.flush();
+            let now = Instant::now();
+            if publication.is_due(now) && !sender.offer(&FromWorker::Published(self.counters())) {
+                publication.repeat(now);
+            }
+            publication.wait(monitor)?;
         }
-        let counted = self.stop();
+        let counted = FromWorker::Counted(self.stop());
         // It fails when the monitor is gone.
         let _ = monitor.send(&counted, TIMEOUT);
         Ok(())
     }
 
-    fn stop(self) -> FromWorker {
+    fn counters(&self) -> Box<Counters> {
+        total(&self.ledgers)
+    }
+
+    fn stop(self) -> Box<Counters> {
         drop(self.running);
         for thread in self.threads {
             // It cannot fail: a panic would have ended the process.
             let _ = thread.join();
         }
-        count(&self.ledgers)
+        total(&self.ledgers)
     }
 }
 
-fn count(ledgers: &[Ledger]) -> FromWorker {
-    let mut total = Counters::default();
+fn total(ledgers: &[Ledger]) -> Box<Counters> {
+    let mut total = Box::<Counters>::default();
     for ledger in ledgers {
         total.add(&ledger.read());
     }
-    FromWorker::Counted(Box::new(total))
+    total
 }
 
 /// Clients know the public addresses. What comes from those that are bound, or is for them, is of this host as well.

@@ -54,6 +54,13 @@ impl Counters {
         }
     }
 
+    /// Lets none of these numbers be less than in `later`, which the same worker has told.
+    pub fn raise(&mut self, later: &Self) {
+        for (count, later) in self.all_mut().zip(later.numbers()) {
+            *count = later.max(*count);
+        }
+    }
+
     /// What was counted after `earlier`, a former state of these counters.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
@@ -240,6 +247,19 @@ mod tests {
         assert_eq!(
             counters.to_string(),
             "0 datagrams answered or forwarded, 1 dropped, 7 lost"
+        );
+    }
+
+    #[test]
+    fn told_again_no_number_falls() {
+        let (mut known, mut later) = (Counters::new(), Counters::new());
+        known.lose(Loss::Refusal, 3);
+        later.lose(Loss::Refusal, 2);
+        later.record(&Verdict::Drop(Reason::Scope));
+        known.raise(&later);
+        assert_eq!(
+            known.detailed().to_string(),
+            "dropped 1 (destination not of global scope), lost 3 (not sent)"
         );
     }
 

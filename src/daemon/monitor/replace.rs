@@ -32,6 +32,9 @@ impl Monitor {
         else {
             return Ok(false);
         };
+        if let News::Ended(_) = news {
+            self.counters.add(child.counters());
+        }
         match (news, purpose) {
             (News::Ended(words), Purpose::First) => return Err(Fault::new(words)),
             (News::Ended(words), Purpose::Reload(_)) => self.not_reloaded(&Fault::new(words)),
@@ -80,7 +83,10 @@ impl Monitor {
         if dead.age() >= SETTLED {
             self.delay = Duration::ZERO;
         }
-        warn!("the worker died ({words}); {}", when(self.delay));
+        warn!(
+            "the worker died ({words}), and what it did in its last second may not be counted; {}",
+            when(self.delay)
+        );
         // A reload that is under way replaces it.
         if self.starting.is_none() {
             self.schedule_replacement(now);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use log::info;
 
 use super::Monitor;
+use crate::verdict::Counters;
 
 /// How long a report waits for the worker's counters, before it does with those that were told last.
 const REPORT: Duration = Duration::from_millis(500);
@@ -18,12 +19,19 @@ impl Monitor {
         self.report = Instant::now().checked_add(REPORT);
     }
 
+    /// What all workers did, as far as they have told. It never falls.
+    pub(super) fn total(&self) -> Counters {
+        let mut total = self.counters.clone();
+        let starting = self.starting.iter().map(|(child, _)| child);
+        let workers = starting.chain(&self.serving).chain(&self.ending);
+        workers.for_each(|child| total.add(child.counters()));
+        total
+    }
+
     /// Logs what was counted since the start, and since the last report.
     pub(super) fn finish_report(&mut self) {
         self.report = None;
-        let mut total = self.counters.clone();
-        let workers = self.serving.iter().chain(&self.ending);
-        workers.for_each(|child| total.add(child.counters()));
+        let total = self.total();
         let recent = total.since(&self.reported);
         info!(
             "since start: {}; since the last report: {}",

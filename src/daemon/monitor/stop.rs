@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use log::warn;
+
 use super::Monitor;
 use crate::daemon::Fault;
 use crate::daemon::child::News;
@@ -18,6 +20,11 @@ impl Monitor {
             while let Some(news) = child.news(now) {
                 if let News::Ended(_) = news {
                     counters.add(child.counters());
+                    if child.has_kept_something() {
+                        warn!(
+                            "a worker did not end in time, and what it did in its last second may not be counted"
+                        );
+                    }
                     return false;
                 }
             }
