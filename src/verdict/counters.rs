@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Loss, Reason, Verdict};
+use super::{Fate, Kind, Loss, Reason, Verdict};
 
 /// How often each kind was to be sent, each reason dropped, and a packet was lost on its way out.
 ///
@@ -82,6 +82,22 @@ impl Counters {
         self.sent.into_iter().chain(self.dropped).chain(self.lost)
     }
 
+    /// Each counter with its names and its meaning: what status, log and metrics show.
+    pub fn all(&self) -> impl Iterator<Item = Counter> {
+        let sent = Kind::ALL.map(|kind| (Fate::Sent, kind.as_str(), kind.meaning()));
+        let dropped = Reason::ALL.map(|why| (Fate::Dropped, why.as_str(), why.meaning()));
+        let lost = Loss::ALL.map(|loss| (Fate::Lost, loss.as_str(), loss.meaning()));
+        let named = sent.into_iter().chain(dropped).chain(lost);
+        named
+            .zip(self.numbers())
+            .map(|((fate, name, meaning), count)| Counter {
+                fate,
+                name,
+                meaning,
+                count,
+            })
+    }
+
     /// Each kind with how often it was sent.
     pub fn sent(&self) -> impl Iterator<Item = (Kind, u64)> {
         Kind::ALL.into_iter().zip(self.sent)
@@ -97,12 +113,32 @@ impl Counters {
         Loss::ALL.into_iter().zip(self.lost)
     }
 
+    /// How many datagrams or packets met a fate.
+    #[must_use]
+    pub fn sum(&self, fate: Fate) -> u64 {
+        let counters = self.all().filter(|counter| counter.fate == fate);
+        counters.fold(0, |sum, counter| sum.saturating_add(counter.count))
+    }
+
     fn all_mut(&mut self) -> impl Iterator<Item = &mut u64> {
         self.sent
             .iter_mut()
             .chain(&mut self.dropped)
             .chain(&mut self.lost)
     }
+}
+
+/// One number of [`Counters`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// Of what.
+    pub fate: Fate,
+    /// The phrase of its kind, reason or loss.
+    pub name: &'static str,
+    /// What that means.
+    pub meaning: &'static str,
+    /// How often.
+    pub count: u64,
 }
 
 impl From<Counters> for Vec<u64> {
@@ -131,12 +167,7 @@ impl TryFrom<Vec<u64>> for Counters {
 impl fmt::Display for Counters {
     /// What was answered or forwarded, dropped and lost, in all.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sum = |counts: &[u64]| {
-            counts
-                .iter()
-                .fold(0, |sum: u64, count| sum.saturating_add(*count))
-        };
-        let (sent, dropped, lost) = (sum(&self.sent), sum(&self.dropped), sum(&self.lost));
+        let [sent, dropped, lost] = Fate::ALL.map(|fate| self.sum(fate));
         write!(
             f,
             "{sent} datagrams answered or forwarded, {dropped} dropped, {lost} lost"
@@ -151,15 +182,12 @@ pub struct Detailed<'a>(&'a Counters);
 impl fmt::Display for Detailed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(counters) = self;
-        let sent = counters.sent().map(|(kind, n)| ("sent", kind.as_str(), n));
-        let dropped = counters
-            .dropped()
-            .map(|(reason, n)| ("dropped", reason.as_str(), n));
-        let lost = counters.lost().map(|(loss, n)| ("lost", loss.as_str(), n));
-        let all = sent.chain(dropped).chain(lost);
         let mut separator = "";
-        for (fate, what, count) in all.filter(|(.., count)| *count > 0) {
-            write!(f, "{separator}{fate} {count} ({what})")?;
+        for Counter {
+            fate, name, count, ..
+        } in counters.all().filter(|counter| counter.count > 0)
+        {
+            write!(f, "{separator}{fate} {count} ({name})")?;
             separator = ", ";
         }
         f.write_str(if separator.is_empty() { "nothing" } else { "" })
