@@ -186,9 +186,11 @@ serves() {
         [ "$(ps -o user= -p "$worker")" = daemon ]
         [ "$(readlink "/proc/$worker/root")" = "$1/var/nothing" ]
         "$1/bin/teredo-probe" 192.0.2.1
+        "$1/sbin/miredo-server" --status | grep "^state  *serving"
         kill "$monitor"
         while kill -0 "$monitor" 2>/dev/null; do sleep 0.1; done
         [ ! -e "$1/var/run/miredo-server.pid" ]
+        [ ! -e "$1/var/run/miredo-server.sock" ]
     ' sh "$prefix"
 }
 

@@ -174,7 +174,7 @@ substituted() {
             ;;
         *)
             sed -e "s|/etc/default/|$SYSCONFDIR/default/|g" -e "s|/etc/miredo/|$CONFDIR/|g" \
-                -e "s|/var/run/miredo-server\\.pid|$pidfile|g" \
+                -e "s|/var/run/miredo-server\\.pid|$pidfile|g" -e "s|/var/run/miredo-server\\.sock|${pidfile%.pid}.sock|g" \
                 -e "s|/var/empty|$EMPTYDIR|g" -e "s|/usr/local/sbin|$SBINDIR|g" -e "s|/usr/local/libexec|$LIBEXECDIR|g" \
                 -e "s|/usr/local/share/examples/miredo-server|$EXAMPLEDIR|g" -e "s|\\[default: nobody\\]|[default: $RUNUSER]|g" \
                 -e "s|^\\.Dq nobody|.Dq $RUNUSER|" "$1"

@@ -19,7 +19,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 use platform::EMPTY_DIR;
 
-use crate::conf::{self, Host, Overrides, Parsed};
+use crate::conf::{self, Diagnostic, Host, Overrides, Parsed, StatisticsSocket};
 
 pub mod probe;
 pub mod worker;
@@ -89,6 +89,14 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["user", "chroot"])]
     pub local: bool,
 
+    /// Ask the running server what it does and has counted, and exit
+    #[arg(long, conflicts_with_all = ["foreground", "user", "chroot", "check", "server_name"])]
+    pub status: bool,
+
+    /// With --status, print JSON
+    #[arg(long, requires = "status")]
+    pub json: bool,
+
     /// Primary IPv4 address or a name that has it, in place of ServerBindAddress
     #[arg(value_name = "SERVER_NAME", value_hint = ValueHint::Hostname)]
     pub server_name: Option<Host>,
@@ -136,6 +144,18 @@ impl Options {
         match &self.pidfile {
             Some(path) => Some(path),
             None => (!self.local && !self.check).then_some(Path::new(PID_FILE)),
+        }
+    }
+
+    /// Reads where the server with this configuration tells what it does.
+    ///
+    /// # Errors
+    /// What is wrong with the file or its `StatisticsSocket`. The default file may be missing: the server may have been started
+    /// with its name alone.
+    pub fn load_statistics_socket(&self) -> Result<StatisticsSocket, Vec<Diagnostic>> {
+        match self.config_file() {
+            Some(path) if self.config.is_some() || path.exists() => conf::load_statistics(path),
+            _ => Ok(StatisticsSocket::BesidePidFile),
         }
     }
 

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use log::{error, info, warn};
 use miredo_server::cli::{self, Options};
+use miredo_server::daemon::ask::ask;
 use miredo_server::daemon::monitor::{self, Invocation, Monitor};
 use miredo_server::daemon::pidfile::PidFile;
 use miredo_server::daemon::plan::Plan;
@@ -17,9 +18,11 @@ use miredo_server::daemon::program::Program;
 use miredo_server::daemon::reader::{self, Reader};
 use miredo_server::daemon::signals::Signals;
 use miredo_server::daemon::sockets::Sockets;
+use miredo_server::daemon::statistics::Statistics;
 use miredo_server::daemon::waiting::Waiting;
 use miredo_server::daemon::{Fault, identity, notify, worker};
 use miredo_server::logging::{self, Target};
+use miredo_server::verdict::Counters;
 use platform::{Access, OsError};
 
 fn main() -> ExitCode {
@@ -29,7 +32,11 @@ fn main() -> ExitCode {
     if let Some(arguments) = reader::arguments_of_reader(std::env::args_os()) {
         return reader::main(arguments);
     }
-    let outcome = serve(Options::from_command_line());
+    let options = Options::from_command_line();
+    let outcome = match options.status {
+        true => show_status(&options),
+        false => serve(options),
+    };
     logging::finish();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,7 +74,8 @@ fn serve(options: Options) -> Result<(), Fault> {
     let mut signals = Signals::catch()?;
     let raw = Sockets::open_raw(&plan)?;
     let _pidfile = options.pid_file().map(PidFile::create).transpose()?;
-    restrict(&options, &program)?;
+    let statistics = Statistics::of_plan(&options, &plan)?;
+    restrict(&options, &program, statistics.as_ref())?;
     logging::start().map_err(|error| OsError::new("start thread", "log", error))?;
     let invocation = Invocation {
         options,
@@ -95,19 +103,33 @@ fn serve(options: Options) -> Result<(), Fault> {
         info!("stopped; it has served nobody");
         return Ok(());
     };
-    let counters = Monitor::new(invocation, plan, sockets, signals)
+    let counters = Monitor::new(invocation, plan, sockets, statistics, signals)
         .run(|plan| {
             if let Some(starting) = starting {
                 starting.ready()?;
             }
             info!("serving {plan}");
-            notify::serving(plan);
+            notify::serving(plan, &Counters::new());
             started.set(true);
             Ok(())
         })
         .inspect_err(log_fault)?;
     info!("stopped; {counters}");
     Ok(())
+}
+
+/// Prints what a running server tells of itself.
+fn show_status(options: &Options) -> Result<(), Fault> {
+    let status = ask(options, &mut |diagnostic| tell(diagnostic))?;
+    let text = match options.json {
+        true => {
+            serde_json::to_string(&status).map_err(|error| Fault::new(error.to_string()))? + "\n"
+        }
+        false => status.to_string(),
+    };
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| OsError::new("write", "standard output", error).into())
 }
 
 /// Says what comes of a configuration without errors.
@@ -132,9 +154,14 @@ fn tell(words: &dyn fmt::Display) {
 }
 
 /// Restricts the process that stays root to the files that it still needs, where the system can.
-fn restrict(options: &Options, program: &Program) -> Result<(), Fault> {
+fn restrict(
+    options: &Options,
+    program: &Program,
+    statistics: Option<&Statistics>,
+) -> Result<(), Fault> {
     let files = [
         (options.pid_file(), Access::Remove),
+        (statistics.map(Statistics::path), Access::Remove),
         (Some(program.path()), Access::Execute),
     ];
     let files = files

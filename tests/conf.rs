@@ -451,3 +451,27 @@ mod any_text {
         }
     }
 }
+
+/// As the manual page says.
+#[test]
+fn the_statistics_socket_is_beside_the_pid_file() {
+    for (text, pid_file, expected) in [
+        ("", Some("/run/a.pid"), Some("/run/a.sock")),
+        ("", Some("/run/pid"), Some("/run/pid.sock")),
+        ("", Some("/run/a.lock"), Some("/run/a.lock.sock")),
+        ("", None, None),
+        ("StatisticsSocket OFF\n", Some("/run/a.pid"), None),
+        (
+            "StatisticsSocket /run/b\n",
+            Some("/run/a.pid"),
+            Some("/run/b"),
+        ),
+        ("StatisticsSocket /run/b\n", None, Some("/run/b")),
+    ] {
+        let text = format!("ServerBindAddress 192.0.2.1\n{text}");
+        let parsed = conf::parse(Path::new(PATH), &text, Overrides::default());
+        let socket = parsed.config.unwrap().service.statistics;
+        let path = socket.path(pid_file.map(Path::new));
+        assert_eq!(path.as_deref(), expected.map(Path::new), "{text}");
+    }
+}

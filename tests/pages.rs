@@ -156,6 +156,7 @@ fn the_sample_has_every_directive() {
             conf::Directive::ServerBindAddress | conf::Directive::PublicAddress => "192.0.2.1",
             conf::Directive::ServerBindAddress2 | conf::Directive::PublicAddress2 => "192.0.2.2",
             conf::Directive::SecureQualificationKeys => "/etc/miredo/keys",
+            conf::Directive::StatisticsSocket => "/var/run/miredo-server.sock",
             _ => directive.default_value().unwrap(),
         };
         (directive.name(), default)

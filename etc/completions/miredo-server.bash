@@ -23,7 +23,7 @@ _miredo__server() {
 
     case "${cmd}" in
         miredo__server)
-            opts="-c -f -u -p -t -n -h -V --conf --config --foreground --username --user --pidfile --chrootdir --chroot --check --local --help --version"
+            opts="-c -f -u -p -t -n -h -V --conf --config --foreground --username --user --pidfile --chrootdir --chroot --check --local --status --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

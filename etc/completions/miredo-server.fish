@@ -5,5 +5,7 @@ complete -c miredo-server -s t -l chroot -l chrootdir -d 'Confine the server to 
 complete -c miredo-server -s f -l foreground -d 'Stay in the foreground and log to standard error'
 complete -c miredo-server -s n -l check -d 'Report every fault of the configuration and exit'
 complete -c miredo-server -l local -d 'Serve this machine and private networks, without root, for a trial'
+complete -c miredo-server -l status -d 'Ask the running server what it does and has counted, and exit'
+complete -c miredo-server -l json -d 'With --status, print JSON'
 complete -c miredo-server -s h -l help -d 'Print help'
 complete -c miredo-server -s V -l version -d 'Print version'

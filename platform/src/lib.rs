@@ -65,8 +65,8 @@ pub use process::lock_down::Alarm;
 pub use process::rights::Access;
 pub use process::{EMPTY_DIR, RootDirectory, allow_files, default_root, syslog};
 pub use system::{
-    Here, confine, confine_unprivileged, detach, limit, lock_down, lock_file, restrict_monitor,
-    take_inherited,
+    Here, confine, confine_unprivileged, detach, limit, lock_down, lock_file, may_create,
+    restrict_monitor, take_inherited,
 };
 pub use udp::{PairSockets, UdpSystem};
 

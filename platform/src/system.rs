@@ -100,6 +100,14 @@ pub fn limit(descriptor: &impl AsFd) -> Result<(), OsError> {
     Here::limit(descriptor)
 }
 
+/// Whether this process may still make a socket at `path`. On OpenBSD not after [`restrict_monitor`]; elsewhere always.
+///
+/// # Errors
+/// Says that it takes a restart.
+pub fn may_create(path: &Path) -> Result<(), OsError> {
+    Here::may_create(path)
+}
+
 /// Restricts the process that stays root to what it does after start-up, on OpenBSD (unveil(2), pledge(2)) and on Linux
 /// (capabilities(7)); nothing elsewhere. To be called once everything is open and before the first worker starts. On OpenBSD
 /// `files` are all that it sees from now on: names must be absolute; /dev/null and what looking up host names needs are always

@@ -62,6 +62,8 @@ directives! {
     SecureQualification = "SecureQualification", Some("off"), 1;
     /// The file of the secrets that they prove it with.
     SecureQualificationKeys = "SecureQualificationKeys", None, 1;
+    /// Where the server tells what it does.
+    StatisticsSocket = "StatisticsSocket", None, 1;
 }
 
 /// Directives of miredo.conf(5): the client's and relay's file, easily taken for this one.

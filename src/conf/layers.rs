@@ -6,14 +6,14 @@ use std::str::FromStr;
 use config::{ConfigError, Value, ValueKind};
 
 use super::addresses::{Public, Secondary, Written};
-use super::diagnostic::Severity;
+use super::diagnostic::{Diagnostic, Severity};
 use super::directive::{DIRECTIVES, Directive};
 use super::faults::Faults;
 use super::file::File;
 use super::host::Host;
 use super::keys::KeyFile;
 use super::lookup::{Hosts, Place};
-use super::value::{self, Fault, SecureQualification, clip};
+use super::value::{self, Fault, SecureQualification, StatisticsSocket, clip};
 use super::{Config, Overrides, Parsed, Service};
 use crate::qualification::Qualification;
 use crate::server::Policy;
@@ -47,6 +47,27 @@ pub(super) fn parse(path: &Path, text: &str, overrides: Overrides<'_>) -> Parsed
         diagnostics: faults
             .into_diagnostics(|message| file.fault(Severity::Warning, None, message, None)),
     }
+}
+
+/// Where the server tells what it does, whatever else the text says.
+pub(super) fn statistics(path: &Path, text: &str) -> Result<StatisticsSocket, Vec<Diagnostic>> {
+    let mut faults = Faults::default();
+    let file = File::read(path, text, &mut Faults::default());
+    let read = match merge(&file, Overrides::default()) {
+        Ok(merged) => Reader {
+            merged,
+            file: &file,
+            faults: &mut faults,
+        }
+        .statistics(),
+        Err(error) => {
+            faults.push(file.fault(Severity::Error, None, error.to_string(), None));
+            None
+        }
+    };
+    read.ok_or_else(|| {
+        faults.into_diagnostics(|message| file.fault(Severity::Warning, None, message, None))
+    })
 }
 
 /// Removes all addresses but the primary one: they belong to the server of the file, and the command line names another.
@@ -128,6 +149,7 @@ impl Reader<'_> {
             self.error(directive, fault);
         }
         let qualification = self.qualification()?;
+        let statistics = self.statistics();
         let service = Service {
             policy: Policy {
                 prefix: self.prefix()?,
@@ -141,6 +163,7 @@ impl Reader<'_> {
             workers: self.value_or_default(Directive::Workers, str::parse)?,
             receive_buffer: self.value_or_default(Directive::ReceiveBuffer, str::parse)?,
             echo_path: self.value_or_default(Directive::EchoPath, value::echo_path)?,
+            statistics: statistics?,
         };
         Some(Config {
             primary: primary?,
@@ -222,6 +245,14 @@ impl Reader<'_> {
                 self.error(directive, fault);
                 Some(None)
             }
+        }
+    }
+
+    /// Where the server tells what it does; `None` after an error.
+    fn statistics(&mut self) -> Option<StatisticsSocket> {
+        match self.text(Directive::StatisticsSocket) {
+            Some(_) => self.value(Directive::StatisticsSocket, str::parse),
+            None => Some(StatisticsSocket::BesidePidFile),
         }
     }
 

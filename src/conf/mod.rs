@@ -46,7 +46,7 @@ pub use facility::Facility;
 pub use host::Host;
 pub use keys::KeyFile;
 pub use lookup::{Hosts, Unresolved};
-pub use value::{Fault, ReceiveBuffer, Workers, service_prefix};
+pub use value::{Fault, ReceiveBuffer, StatisticsSocket, Workers, service_prefix};
 
 use crate::server::Policy;
 
@@ -86,6 +86,8 @@ pub struct Service {
     /// `EchoPath`.
     #[serde(with = "value::SerdeEchoPath")]
     pub echo_path: EchoPath,
+    /// `StatisticsSocket`.
+    pub statistics: StatisticsSocket,
 }
 
 /// What the command line says, which counts more than the file.
@@ -145,6 +147,18 @@ pub fn load(path: &Path, overrides: Overrides<'_>) -> Parsed {
             help,
             ..of_file(path, Severity::Error, error.to_string())
         }],
+    }
+}
+
+/// Reads of a configuration file where its server tells what it does, whatever else the file says: the server may have been
+/// started with another one.
+///
+/// # Errors
+/// That the file cannot be read, or what is wrong with `StatisticsSocket`.
+pub fn load_statistics(path: &Path) -> Result<StatisticsSocket, Vec<Diagnostic>> {
+    match read(path) {
+        Ok((text, _)) => layers::statistics(path, &text),
+        Err(error) => Err(vec![of_file(path, Severity::Error, error.to_string())]),
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
+use std::os::unix::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use platform::EchoPath;
@@ -208,6 +210,61 @@ pub(super) fn echo_path(text: &str) -> Result<EchoPath, Fault> {
             "{} is neither auto nor tunnel",
             clip(text)
         ))),
+    }
+}
+
+/// Where the server tells what it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StatisticsSocket {
+    /// At the path of the process ID file, with `.sock` in place of `.pid`, or behind another name.
+    BesidePidFile,
+    /// Nowhere.
+    Off,
+    /// At this absolute path.
+    At(PathBuf),
+}
+
+impl StatisticsSocket {
+    /// The path for a server with this process ID file, if it has one.
+    #[must_use]
+    pub fn path(&self, pid_file: Option<&Path>) -> Option<PathBuf> {
+        match self {
+            Self::Off => None,
+            Self::At(path) => Some(path.clone()),
+            Self::BesidePidFile => pid_file.map(|file| {
+                if file.extension().is_some_and(|extension| extension == "pid") {
+                    return file.with_extension("sock");
+                }
+                let mut path = file.as_os_str().to_owned();
+                path.push(".sock");
+                path.into()
+            }),
+        }
+    }
+}
+
+impl FromStr for StatisticsSocket {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        if text.eq_ignore_ascii_case("off") {
+            return Ok(Self::Off);
+        }
+        let path = Path::new(text);
+        if !path.is_absolute() {
+            let message = format!("{} is neither off nor an absolute path", clip(text));
+            return Err(
+                Fault::new(message).help("write a path such as /var/run/miredo-server.sock")
+            );
+        }
+        match SocketAddr::from_pathname(path) {
+            Ok(_) => Ok(Self::At(path.to_owned())),
+            Err(_) => Err(Fault::new(format!(
+                "a path of {} octets is too long for a socket",
+                text.len()
+            ))
+            .help("unix(7) and unix(4) have the limit: about a hundred")),
+        }
     }
 }
 

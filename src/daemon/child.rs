@@ -28,6 +28,8 @@ pub struct Child {
     started: Instant,
     serves: bool,
     counters: Counters,
+    /// How often it was asked for them and has not answered.
+    asked: u32,
     /// Why it ends, in its own words or in the monitor's.
     words: Option<String>,
 }
@@ -37,7 +39,7 @@ pub struct Child {
 pub enum News {
     /// It serves.
     Ready,
-    /// It has told what it counted: [`Child::counters`].
+    /// It has told what it counted, as often as it was asked: [`Child::counters`].
     Counted,
     /// It is gone, for this reason.
     Ended(String),
@@ -72,6 +74,7 @@ impl Child {
             started: Instant::now(),
             serves: false,
             counters: Counters::default(),
+            asked: 0,
             words: None,
         };
         if let Err(error) = child.channel.queue(&ToWorker::Order(Box::new(order))) {
@@ -95,10 +98,16 @@ impl Child {
         self.serves && !self.process.succeeded()
     }
 
+    /// Its process ID.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Asks it to tell what it has counted.
     pub fn ask_counters(&mut self) {
         // One that is gone does not tell.
         let _ = self.channel.queue(&ToWorker::Count);
+        self.asked = self.asked.saturating_add(1);
     }
 
     /// Tells it to stop. After `timeout` it is killed.
@@ -134,7 +143,10 @@ impl Child {
                 Ok(Some(FromWorker::Logged(line))) => self.process.relay(&line, now),
                 Ok(Some(FromWorker::Counted(counters))) => {
                     self.counters.raise(&counters);
-                    return Some(News::Counted);
+                    self.asked = self.asked.saturating_sub(1);
+                    if self.asked == 0 {
+                        return Some(News::Counted);
+                    }
                 }
                 Ok(Some(FromWorker::Published(counters))) => self.counters.raise(&counters),
                 Ok(Some(FromWorker::Ready)) if !self.serves => {

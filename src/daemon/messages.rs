@@ -126,7 +126,9 @@ mod tests {
     use std::os::unix::ffi::OsStringExt;
     use std::os::unix::net::UnixStream;
 
-    use crate::conf::{Address, Addresses, MAX_BYTES, ReceiveBuffer, Service, Workers};
+    use crate::conf::{
+        Address, Addresses, MAX_BYTES, ReceiveBuffer, Service, StatisticsSocket, Workers,
+    };
     use crate::limit::RateLimit;
     use crate::qualification::{ClientKey, IDENTIFIER_MAX, Octets, Qualification};
     use crate::server::Policy;
@@ -174,6 +176,7 @@ mod tests {
                     workers: Workers::Auto,
                     receive_buffer: ReceiveBuffer::Bytes(65536),
                     echo_path: platform::EchoPath::Native,
+                    statistics: StatisticsSocket::At("/run/sock".into()),
                 },
                 threads: NonZeroUsize::MIN,
                 local: false,
@@ -211,7 +214,7 @@ mod tests {
             r#""service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":true,"#,
             r#""rate_limit":{"packets_per_second":1,"burst":4294967295},"qualification":{"required":true,"keys":["#,
             r#"{"identifier":"636c69656e74","secret":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","retired":false}]}},"wait_for_address":true,"facility":"local3","#,
-            r#""workers":"Auto","receive_buffer":{"Bytes":65536},"echo_path":"Native"},"#,
+            r#""workers":"Auto","receive_buffer":{"Bytes":65536},"echo_path":"Native","statistics":{"At":"/run/sock"}},"#,
             r#""threads":1,"local":false},"udp":[{"primary":4,"secondary":5}],"raw":7,"#,
             r#""owner":[65534,65533],"root":{"Unix":[47,118,97,114,47,101,109,112,116,121]},"#,
             r#""log":"INFO"}}"#,

@@ -12,6 +12,9 @@
 //! | [`program`] | this program executed again, as a process that is watched |
 //! | [`reader`] | the process that reads the configuration and looks names up |
 //! | [`child`] | a worker as the monitor sees it: start, readiness, stop |
+//! | [`status`] | what a running server tells of itself |
+//! | [`statistics`] | the socket at which it tells that |
+//! | [`ask`] | `--status`: who asks there |
 //! | [`notify`] | what the service manager is told |
 //! | [`waiting`] | the start, until this host has its addresses |
 //! | [`monitor`] | the process that keeps its privileges: start, reload, replacement, stop |
@@ -25,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::escape::Escaped;
 
+pub mod ask;
 pub mod channel;
 pub mod child;
 pub mod identity;
@@ -38,6 +42,8 @@ pub mod program;
 pub mod reader;
 pub mod signals;
 pub mod sockets;
+pub mod statistics;
+pub mod status;
 pub mod waiting;
 mod wiped;
 pub mod worker;

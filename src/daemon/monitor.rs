@@ -5,6 +5,7 @@
 //! | `reload` | the configuration is read again, and a new worker relieves the old one |
 //! | `replace` | workers that start, and those that replace one that died |
 //! | `report` | the counters, in a line of the log |
+//! | `status` | what whoever asks is told, and the service manager |
 //! | `stop` | workers that end, and the end of the server |
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,6 +25,7 @@ use super::program::Program;
 use super::reader::Reader;
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
+use super::statistics::Statistics;
 use crate::cli::Options;
 use crate::logging::{self, Target};
 use crate::verdict::Counters;
@@ -31,7 +33,10 @@ use crate::verdict::Counters;
 mod reload;
 mod replace;
 mod report;
+mod status;
 mod stop;
+
+use status::{History, Told};
 
 /// How the program was started. It stays the same for as long as the monitor lives.
 #[derive(Debug)]
@@ -70,6 +75,10 @@ pub struct Monitor {
     counters: Counters,
     /// What the last report said.
     reported: Counters,
+    /// Where whoever asks is told.
+    statistics: Option<Statistics>,
+    history: History,
+    told: Told,
 }
 
 /// Why a worker is being started.
@@ -80,12 +89,27 @@ enum Purpose {
     /// The last one died.
     Replacement,
     /// The configuration was read again.
-    Reload(Box<(Plan, Sockets)>),
+    Reload(Box<Reload>),
+}
+
+/// What a reload changes once its worker serves.
+#[derive(Debug)]
+struct Reload {
+    plan: Plan,
+    sockets: Sockets,
+    /// Another statistics socket, or none; the same as before where this is absent.
+    statistics: Option<Option<Statistics>>,
 }
 
 impl Monitor {
     /// A monitor that has not started anything yet.
-    pub fn new(invocation: Invocation, plan: Plan, sockets: Sockets, signals: Signals) -> Self {
+    pub fn new(
+        invocation: Invocation,
+        plan: Plan,
+        sockets: Sockets,
+        statistics: Option<Statistics>,
+        signals: Signals,
+    ) -> Self {
         Self {
             invocation,
             plan,
@@ -102,6 +126,9 @@ impl Monitor {
             report: None,
             counters: Counters::default(),
             reported: Counters::default(),
+            statistics,
+            history: History::new(),
+            told: Told::new(),
         }
     }
 
@@ -146,22 +173,27 @@ impl Monitor {
             if self.report.is_some_and(|until| until <= now) {
                 self.finish_report();
             }
+            self.tend_statistics(now);
+            self.tend_manager(now);
         }
     }
 
-    /// Waits until a signal comes, a process says something, or something is due.
+    /// Waits until a signal comes, a process says something, somebody asks, or something is due.
     fn wait(&self) -> Result<(), Fault> {
         let starting = self.starting.iter().map(|(child, _)| child);
         let children = || starting.clone().chain(&self.serving).chain(&self.ending);
-        let reader = self.reading.as_ref();
+        let (reader, statistics) = (self.reading.as_ref(), self.statistics.as_ref());
         let due = [
             self.replacement,
             self.report,
             reader.and_then(Reader::deadline),
+            statistics.and_then(Statistics::deadline),
+            self.told.due(),
         ];
         let deadlines = due.into_iter().chain(children().map(Child::deadline));
         let awaited = children().filter_map(Child::awaited);
         let awaited = awaited.chain(reader.and_then(Reader::awaited));
+        let awaited = awaited.chain(statistics.into_iter().flat_map(Statistics::awaited));
         wait(&self.signals, awaited, deadlines.flatten().min())
     }
 

@@ -6,12 +6,18 @@ use log::warn;
 use sd_notify::NotifyState;
 
 use super::plan::Plan;
+use crate::verdict::Counters;
 
-/// The server serves this plan.
-pub fn serving(plan: &Plan) {
+/// Whether there is a service manager.
+pub fn has_manager() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+/// The server serves this plan, and has done that.
+pub fn serving(plan: &Plan, counters: &Counters) {
     notify(&[
         NotifyState::Ready,
-        NotifyState::Status(&format!("serving {plan}")),
+        NotifyState::Status(&status(plan, counters)),
     ]);
 }
 
@@ -23,9 +29,18 @@ pub fn waiting(address: Ipv4Addr) {
     ]);
 }
 
+/// The server goes on, and has done that.
+pub fn counted(plan: &Plan, counters: &Counters) {
+    notify(&[NotifyState::Status(&status(plan, counters))]);
+}
+
 /// The server stops.
 pub fn stopping() {
     notify(&[NotifyState::Stopping]);
+}
+
+fn status(plan: &Plan, counters: &Counters) -> String {
+    format!("serving {plan}; {counters}")
 }
 
 fn notify(states: &[NotifyState<'_>]) {

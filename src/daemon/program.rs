@@ -83,6 +83,11 @@ impl Watched {
         })
     }
 
+    /// Its process ID.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// It has done in time what it had to.
     pub fn may_stay(&mut self) {
         self.deadline = None;

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use log::{error, info};
 
-use super::{Monitor, Purpose, target};
+use super::{Monitor, Purpose, Reload, target};
 use crate::daemon::Fault;
 use crate::daemon::notify;
 use crate::daemon::plan::Plan;
 use crate::daemon::reader::Reader;
-use crate::daemon::sockets::Sockets;
+use crate::daemon::statistics::Statistics;
 use crate::logging::{self, Target};
 
 impl Monitor {
@@ -48,23 +48,48 @@ impl Monitor {
     /// The new worker is to serve before the old one stops, on the same sockets where the address is the same.
     fn begin_reload(&mut self, plan: Plan) -> Result<(), Fault> {
         let sockets = self.sockets.adapt(&plan)?;
+        let statistics = self.adapt_statistics(&plan)?;
         let child = self.start_worker(&plan, &sockets)?;
         // A replacement that does not serve yet comes too late.
         if let Some((mut late, _)) = self.starting.take() {
             late.kill();
             self.ending.push(late);
         }
-        self.starting = Some((child, Purpose::Reload(Box::new((plan, sockets)))));
+        let reload = Reload {
+            plan,
+            sockets,
+            statistics,
+        };
+        self.starting = Some((child, Purpose::Reload(Box::new(reload))));
         Ok(())
     }
 
-    pub(super) fn reloaded(&mut self, plan: Plan, sockets: Sockets) {
+    /// The statistics socket for another plan, unless it stays as it is.
+    fn adapt_statistics(&self, plan: &Plan) -> Result<Option<Option<Statistics>>, Fault> {
+        let options = &self.invocation.options;
+        let wanted = plan.service.statistics.path(options.pid_file());
+        match self.statistics.as_ref().map(Statistics::path) == wanted.as_deref() {
+            true => Ok(None),
+            false => Statistics::of_plan(options, plan).map(Some),
+        }
+    }
+
+    pub(super) fn reloaded(&mut self, reload: Reload) {
+        let Reload {
+            plan,
+            sockets,
+            statistics,
+        } = reload;
         sockets.set_receive_buffers(&plan);
         if let Target::Syslog(facility) = target(&self.invocation.options, &plan) {
             logging::init(Target::Syslog(facility));
         }
         self.sockets = sockets;
         self.plan = plan;
+        if let Some(statistics) = statistics {
+            self.statistics = statistics;
+        }
+        self.history.reloads = self.history.reloads.saturating_add(1);
         self.delay = Duration::ZERO;
         self.reloaded = true;
     }
@@ -73,11 +98,12 @@ impl Monitor {
     pub(super) fn old_worker_is_gone(&mut self) {
         self.reloaded = false;
         info!("configuration reloaded, serving {}", self.plan);
-        notify::serving(&self.plan);
+        notify::serving(&self.plan, &self.total());
         self.reload_if_asked();
     }
 
     pub(super) fn not_reloaded(&mut self, fault: &Fault) {
+        self.history.reloads_refused = self.history.reloads_refused.saturating_add(1);
         match self.serving {
             Some(_) => error!("not reloaded, still serving {}: {fault}", self.plan),
             None => error!("not reloaded, and no worker serves: {fault}"),

@@ -48,7 +48,7 @@ impl Monitor {
                 match purpose {
                     Purpose::First => self.reload_if_asked(),
                     Purpose::Replacement => info!("serving again, {}", self.plan),
-                    Purpose::Reload(new) => self.reloaded(new.0, new.1),
+                    Purpose::Reload(reload) => self.reloaded(*reload),
                 }
                 return Ok(first);
             }
@@ -68,7 +68,12 @@ impl Monitor {
     pub(super) fn tend_serving(&mut self, now: Instant) {
         while let Some(news) = self.serving.as_mut().and_then(|child| child.news(now)) {
             match news {
-                News::Counted if self.report.is_some() => self.finish_report(),
+                News::Counted => {
+                    if self.report.is_some() {
+                        self.finish_report();
+                    }
+                    self.answer_clients(now);
+                }
                 News::Ended(words) => self.worker_died(&words, now),
                 _ => {}
             }
@@ -80,6 +85,7 @@ impl Monitor {
             return;
         };
         self.counters.add(dead.counters());
+        self.history.restarts = self.history.restarts.saturating_add(1);
         if dead.age() >= SETTLED {
             self.delay = Duration::ZERO;
         }

@@ -44,6 +44,8 @@ impl Monitor {
         self.ending.iter_mut().for_each(|child| child.stop(STOP));
         self.replacement = None;
         self.report = None;
+        self.statistics = None;
+        self.told.finish();
         loop {
             let now = Instant::now();
             self.tend_ending(now);

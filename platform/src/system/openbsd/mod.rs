@@ -110,4 +110,8 @@ impl Descriptors for Here {
     }
 }
 
-impl Rights for Here {}
+impl Rights for Here {
+    fn may_create(path: &Path) -> Result<(), OsError> {
+        pledge::may_create(path)
+    }
+}

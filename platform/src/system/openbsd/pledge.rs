@@ -1,6 +1,7 @@
 //! What OpenBSD knows beside ids: unveil(2) and pledge(2).
 
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -15,8 +16,8 @@ use crate::process::rights::Access;
 /// A worker waits, receives and sends on what it has inherited, and binds its raw socket.
 const WORKER: &CStr = c"stdio inet";
 
-/// A monitor opens UDP sockets (inet), starts and ends workers and who reads the configuration (proc exec), looks at, unlocks and
-/// removes its process-id file (rpath flock cpath). What it executes starts without promises and with all files in
+/// A monitor opens UDP sockets and accepts who asks for statistics (inet), starts and ends workers and who reads the configuration
+/// (proc exec), looks at and removes its process-id file and its socket (rpath cpath), and unlocks the file (flock). What it executes starts without promises and with all files in
 /// sight (sys/kern/kern_exec.c, `sys_execve`): a worker makes its own.
 const MONITOR: &CStr = c"stdio rpath cpath flock inet proc exec";
 
@@ -59,14 +60,23 @@ pub(super) fn restrict_monitor(files: &[(&Path, Access)]) -> Result<(), OsError>
 /// setting ICMP6_FILTER is in no promise (sys/kern/kern_pledge.c, `pledge_sockopt`), nor is reading whether the host forwards
 /// (`pledge_sysctl`).
 pub(super) fn may_open() -> Result<(), OsError> {
+    unless_restricted("open", &"another path to native IPv6")
+}
+
+/// Whether it may still make a socket at a path. Once it has promised, the kernel would end it for asking: socket(2) of the
+/// domain unix is in the promise of that name alone (`pledge_socket`), which accept(2) does not need beside `inet`. And nothing
+/// more can be unveiled.
+pub(super) fn may_create(path: &Path) -> Result<(), OsError> {
+    unless_restricted("bind", &path.display())
+}
+
+fn unless_restricted(call: &'static str, object: &dyn fmt::Display) -> Result<(), OsError> {
     match RESTRICTED.load(Ordering::Relaxed) {
         false => Ok(()),
-        true => Err(OsError::refused(
-            "open",
-            "another path to native IPv6",
-            "not possible after pledge(2)",
-        )
-        .remedy("restart the server")),
+        true => Err(
+            OsError::refused(call, object, "not possible after pledge(2)")
+                .remedy("restart the server"),
+        ),
     }
 }
 

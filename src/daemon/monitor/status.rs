@@ -1,0 +1,154 @@
+//! What the monitor tells of the server, to whoever asks at the statistics socket and to the service manager.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{Monitor, Purpose};
+use crate::daemon::child::Child;
+use crate::daemon::notify;
+use crate::daemon::status::{Count, State, Status};
+use crate::verdict::Fate;
+
+/// The time from one line for the service manager to the next.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What the server has been through since it started.
+#[derive(Debug)]
+pub(super) struct History {
+    started: Instant,
+    /// The same on the clock of the wall.
+    start_time: SystemTime,
+    /// Reloads that succeeded.
+    pub(super) reloads: u64,
+    /// Reloads that did not.
+    pub(super) reloads_refused: u64,
+    /// Workers that died.
+    pub(super) restarts: u64,
+}
+
+impl History {
+    /// It starts now.
+    pub(super) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            start_time: SystemTime::now(),
+            reloads: 0,
+            reloads_refused: 0,
+            restarts: 0,
+        }
+    }
+}
+
+/// What the service manager was told.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// Whether there is one.
+    manager: bool,
+    totals: [u64; Fate::ALL.len()],
+    at: Option<Instant>,
+    /// When it is told again.
+    due: Option<Instant>,
+}
+
+impl Told {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Self {
+            manager: notify::has_manager(),
+            totals: Default::default(),
+            at: None,
+            due: None,
+        }
+    }
+
+    /// When there is something to tell.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Nothing more.
+    pub(super) fn finish(&mut self) {
+        self.due = None;
+    }
+}
+
+impl Monitor {
+    /// Serves the clients of the statistics socket. They are answered when the worker has told what it has counted, or at once
+    /// where there is none, or when they have waited long enough.
+    pub(super) fn tend_statistics(&mut self, now: Instant) {
+        let Some(statistics) = &mut self.statistics else {
+            return;
+        };
+        if statistics.accept(now)
+            && let Some(child) = &mut self.serving
+        {
+            child.ask_counters();
+        }
+        if self.serving.is_none() || statistics.is_late(now) {
+            self.answer_clients(now);
+        }
+        if let Some(statistics) = &mut self.statistics {
+            statistics.tend(now);
+        }
+    }
+
+    /// Answers whoever waits at the statistics socket.
+    pub(super) fn answer_clients(&mut self, now: Instant) {
+        let status = match &self.statistics {
+            Some(statistics) if statistics.is_asked() => self.status(now),
+            _ => return,
+        };
+        if let Some(statistics) = &mut self.statistics {
+            statistics.answer(&status, now);
+        }
+    }
+
+    /// Tells the service manager what was counted, if that has changed, but not often.
+    pub(super) fn tend_manager(&mut self, now: Instant) {
+        self.told.due = None;
+        if !self.told.manager || self.serving.is_none() {
+            return;
+        }
+        let total = self.total();
+        let totals = Fate::ALL.map(|fate| total.sum(fate));
+        let next = self.told.at.and_then(|at| at.checked_add(PAUSE));
+        if totals == self.told.totals {
+            return;
+        }
+        if next.is_some_and(|next| next > now) {
+            self.told.due = next;
+            return;
+        }
+        notify::counted(&self.plan, &total);
+        (self.told.totals, self.told.at) = (totals, Some(now));
+    }
+
+    fn status(&self, now: Instant) -> Status {
+        let since_1970 = self
+            .history
+            .start_time
+            .duration_since(SystemTime::UNIX_EPOCH);
+        let reloads = matches!(self.starting, Some((_, Purpose::Reload(_))));
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: match &self.serving {
+                None => State::NotServing,
+                Some(_) if reloads || self.reading.is_some() => State::Reloading,
+                Some(_) => State::Serving,
+            },
+            pid: std::process::id(),
+            worker_pid: self.serving.as_ref().map(Child::pid),
+            start_time_seconds: since_1970.unwrap_or_default().as_secs(),
+            uptime_seconds: now
+                .saturating_duration_since(self.history.started)
+                .as_secs(),
+            primary: self.plan.addresses.primary,
+            secondary: self.plan.addresses.secondary,
+            prefix: self.plan.service.policy.prefix.to_string(),
+            workers: self.plan.threads.get(),
+            reloads: self.history.reloads,
+            reloads_refused: self.history.reloads_refused,
+            restarts: self.history.restarts,
+            counters: Count::all(&self.total()),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What a running server tells of itself.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::channel::Message;
+use crate::conf::Address;
+use crate::escape::Escaped;
+use crate::verdict::Counters;
+
+/// What the server does, and what it has done since it started. As JSON it is what `--status --json` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program that runs.
+    pub version: String,
+    /// What it is about.
+    pub state: State,
+    /// Process ID of the monitor.
+    pub pid: u32,
+    /// Process ID of the worker, if one serves.
+    pub worker_pid: Option<u32>,
+    /// When the server started, in seconds since 1970.
+    pub start_time_seconds: u64,
+    /// How long ago that was.
+    pub uptime_seconds: u64,
+    /// The primary address.
+    pub primary: Address,
+    /// The secondary address, unless in one-address mode.
+    pub secondary: Option<Address>,
+    /// The Teredo service prefix.
+    pub prefix: String,
+    /// Threads that serve: `Workers`.
+    pub workers: usize,
+    /// Reloads that succeeded.
+    pub reloads: u64,
+    /// Reloads that were refused: the server went on with the configuration before.
+    pub reloads_refused: u64,
+    /// Workers that died. Each was replaced, or is to be.
+    pub restarts: u64,
+    /// Every counter, also those that are zero.
+    pub counters: Vec<Count>,
+}
+
+/// What a server is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// A worker serves.
+    Serving,
+    /// It serves, and the configuration is being read again or a new worker starts.
+    Reloading,
+    /// The worker died, and no other serves yet.
+    NotServing,
+}
+
+/// One counter. Names are text, so that a program reads what another version of it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// `sent`, `dropped` or `lost`.
+    pub fate: String,
+    /// Its name.
+    pub name: String,
+    /// What it means.
+    pub meaning: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Nothing is said to the server.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Nothing {}
+
+impl Message for Status {
+    /// Five times what the counters of this version take.
+    const MAX_LEN: usize = 1 << 16;
+}
+
+impl Message for Nothing {
+    const MAX_LEN: usize = 0;
+}
+
+impl Count {
+    /// All of some counters.
+    pub fn all(counters: &Counters) -> Vec<Self> {
+        let counters = counters.all().map(|counter| Self {
+            fate: counter.fate.as_str().to_owned(),
+            name: counter.name.to_owned(),
+            meaning: counter.meaning.to_owned(),
+            count: counter.count,
+        });
+        counters.collect()
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Serving => "serving",
+            Self::Reloading => "serving, and reloading",
+            Self::NotServing => "not serving: the worker died, and a new one is to start",
+        })
+    }
+}
+
+impl fmt::Display for Status {
+    /// For a person: a line each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "state      {}", self.state)?;
+        writeln!(f, "uptime     {}", Uptime(self.uptime_seconds))?;
+        match self.secondary {
+            Some(secondary) => writeln!(f, "addresses  {} and {secondary}", self.primary)?,
+            None => writeln!(f, "addresses  {} alone", self.primary)?,
+        }
+        writeln!(f, "prefix     {}", Escaped(&self.prefix))?;
+        writeln!(f, "workers    {}", self.workers)?;
+        let refused = self.reloads_refused;
+        writeln!(f, "reloads    {}, and {refused} refused", self.reloads)?;
+        writeln!(f, "restarts   {}", self.restarts)?;
+        write!(f, "processes  {}", self.pid)?;
+        if let Some(worker) = self.worker_pid {
+            write!(f, " and {worker}")?;
+        }
+        writeln!(f, ", of version {}", Escaped(&self.version))?;
+        let most = self.counters.iter().map(|counter| counter.count).max();
+        let width = most.unwrap_or_default().to_string().len().max(6);
+        let mut fate = "";
+        for counter in &self.counters {
+            if counter.fate != fate {
+                fate = &counter.fate;
+                writeln!(f, "{}", Escaped(fate))?;
+            }
+            let (name, meaning) = (Escaped(&counter.name), Escaped(&counter.meaning));
+            writeln!(f, "{:>width$}  {name}: {meaning}", counter.count)?;
+        }
+        Ok(())
+    }
+}
+
+/// A time in the units of a clock.
+struct Uptime(u64);
+
+impl fmt::Display for Uptime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 3600;
+        const DAY: u64 = 86400;
+        let Self(seconds) = self;
+        let (days, hours) = (seconds / DAY, seconds % DAY / HOUR);
+        let (minutes, seconds) = (seconds % HOUR / MINUTE, seconds % MINUTE);
+        match days {
+            0 => {}
+            1 => f.write_str("1 day ")?,
+            days => write!(f, "{days} days ")?,
+        }
+        write!(f, "{hours}:{minutes:02}:{seconds:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn address(bound: [u8; 4], public: [u8; 4]) -> Address {
+        let [bound, public] = [bound, public].map(Ipv4Addr::from);
+        Address { bound, public }
+    }
+
+    fn status(counters: &Counters) -> Status {
+        Status {
+            version: "0.1.0".to_owned(),
+            state: State::Serving,
+            pid: 1234,
+            worker_pid: Some(1236),
+            start_time_seconds: 1_700_000_000,
+            uptime_seconds: 2 * 86400 + 3 * 3600 + 4 * 60 + 5,
+            primary: address([192, 0, 2, 1], [192, 0, 2, 1]),
+            secondary: Some(address([10, 0, 0, 2], [192, 0, 2, 2])),
+            prefix: "2001::/32".to_owned(),
+            workers: 2,
+            reloads: 3,
+            reloads_refused: 1,
+            restarts: 4,
+            counters: Count::all(counters),
+        }
+    }
+
+    #[test]
+    fn a_person_reads_all_of_it() {
+        let text = status(&Counters::new()).to_string();
+        let first = "state      serving\nuptime     2 days 3:04:05\naddresses  192.0.2.1 and 192.0.2.2 (bound to 10.0.0.2)\n\
+                     prefix     2001::/32\nworkers    2\nreloads    3, and 1 refused\nrestarts   4\n\
+                     processes  1234 and 1236, of version 0.1.0\nsent\n     0  router advertisement: answers a solicitation\n";
+        assert!(text.starts_with(first), "{text}");
+        for counter in Counters::new().all() {
+            let line = format!("     0  {}: {}\n", counter.name, counter.meaning);
+            assert!(text.contains(&line), "{line}");
+        }
+        let mut not_serving = status(&Counters::new());
+        not_serving.state = State::NotServing;
+        not_serving.worker_pid = None;
+        not_serving.secondary = None;
+        let text = not_serving.to_string();
+        assert!(text.starts_with("state      not serving: "), "{text}");
+        assert!(text.contains("\naddresses  192.0.2.1 alone\n"), "{text}");
+        assert!(text.contains("\nprocesses  1234, of version"), "{text}");
+    }
+
+    #[test]
+    fn the_largest_has_room_and_is_read_again() {
+        let numbers = vec![u64::MAX; Counters::new().numbers().count()];
+        let largest = status(&Counters::try_from(numbers).unwrap());
+        let line = serde_json::to_string(&largest).unwrap();
+        assert!(line.len() < Status::MAX_LEN / 5, "{}", line.len());
+        assert_eq!(serde_json::from_str::<Status>(&line).unwrap(), largest);
+        // As a later version may write it.
+        let more = line.replacen('{', "{\"more\":[1],", 1);
+        assert_eq!(serde_json::from_str::<Status>(&more).unwrap(), largest);
+    }
+
+    #[test]
+    fn a_server_cannot_disturb_a_terminal() {
+        let mut status = status(&Counters::new());
+        status.prefix = "\u{1b}[31m".to_owned();
+        assert!(!status.to_string().contains('\u{1b}'));
+    }
+}
