@@ -3,6 +3,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | `queue` | lines on their way to stderr or syslog(3), which may be slow or hang |
+//! | `filter` | what `RUST_LOG` asks for, and whether it means anything |
 //! | `forward` | lines of a worker on their way to the monitor |
 
 use std::io::Write;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::conf::{self, Diagnostic, Facility};
 use crate::escape::Escaped;
 
+mod filter;
 mod forward;
 mod queue;
 
@@ -133,8 +135,11 @@ impl Sink {
 }
 
 fn stderr() -> env_logger::Logger {
-    let mut builder =
-        env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(&filter::wanted().unwrap_or(filter::DEFAULT.to_owned()));
+    if let Ok(style) = std::env::var("RUST_LOG_STYLE") {
+        builder.parse_write_style(&style);
+    }
     // The journal keeps its own time and reads the level from a prefix (sd-daemon(3)).
     if stderr_is_journal() {
         builder.format(|out, record| {

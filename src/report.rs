@@ -1,4 +1,8 @@
 //! What a serving loop counts, and the little that it tells the log.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | `live` | a line for each packet, for a trial |
 
 use std::fmt;
 use std::io;
@@ -11,6 +15,10 @@ use log::{Level, error, log, log_enabled, warn};
 use platform::{Inbox, OsError, Progress, Received, SendReport, Via};
 
 use crate::verdict::{Counters, LogLimit, Loss, Reason, Route, Verdict};
+
+mod live;
+
+pub use live::Live;
 
 /// Batches after which a loop that is never idle brings its ledger up to date.
 const PUBLISH_AFTER: u32 = 256;
@@ -64,7 +72,7 @@ impl Default for Ledger {
 }
 
 /// Counts, and tells the log no more than it should hear.
-pub(crate) struct Report {
+pub struct Report {
     counters: Counters,
     ledger: Ledger,
     /// Batches since the ledger was brought up to date.
@@ -72,16 +80,19 @@ pub(crate) struct Report {
     drops: LogLimit<{ Reason::ALL.len() }>,
     /// One topic for each loss, and one for sockets that fail.
     faults: LogLimit<{ Loss::ALL.len() + 1 }>,
+    live: Option<Live>,
 }
 
 impl Report {
-    pub(crate) fn new(ledger: Ledger) -> Self {
+    /// For one loop, which keeps `ledger` and tells `live` of each packet that it sends.
+    pub fn new(ledger: Ledger, live: Option<Live>) -> Self {
         Self {
             counters: Counters::new(),
             ledger,
             unpublished: 0,
             drops: LogLimit::new(),
             faults: LogLimit::new(),
+            live,
         }
     }
 
@@ -100,13 +111,19 @@ impl Report {
     }
 
     pub(crate) fn verdict(&mut self, verdict: &Verdict, received: &Received<'_>, now: Instant) {
-        // What goes to a native host is sent or lost by itself: see `native`.
-        if !matches!(verdict, Verdict::Send(reply) if matches!(reply.route, Route::Native { .. })) {
-            self.counters.record(verdict);
-        }
-        let Verdict::Drop(reason) = verdict else {
-            return;
+        let reason = match verdict {
+            Verdict::Drop(reason) => reason,
+            // It is sent or lost by itself: see `native`.
+            Verdict::Send(reply) if matches!(reply.route, Route::Native { .. }) => return,
+            Verdict::Send(reply) => {
+                self.counters.record(verdict);
+                if let (Some(live), Route::Udp { to, .. }) = (&self.live, reply.route) {
+                    live.sent(format_args!("{} to {to}", reply.kind), now);
+                }
+                return;
+            }
         };
+        self.counters.record(verdict);
         // These packets obey every rule, so they are losses.
         let is_loss = matches!(reason, Reason::RateLimited | Reason::Crowded);
         let level = if is_loss { Level::Warn } else { Level::Debug };
@@ -147,7 +164,13 @@ impl Report {
         now: Instant,
     ) {
         let loss = match sent {
-            Some(Ok(Progress::Moved(_))) => return self.counters.record(verdict),
+            Some(Ok(Progress::Moved(_))) => {
+                self.counters.record(verdict);
+                if let (Some(live), Verdict::Send(reply)) = (&self.live, verdict) {
+                    live.sent(format_args!("{}, {to}", reply.kind), now);
+                }
+                return;
+            }
             Some(Ok(Progress::WouldBlock)) => {
                 self.lost(Loss::Congestion, to, now);
                 Loss::Congestion

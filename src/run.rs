@@ -15,7 +15,7 @@ use async_std::task;
 use platform::{BATCH, Icmp6, Inbox, Outbox, Progress, RawIcmp6, Received, UdpPair};
 
 use crate::limit::Batch;
-use crate::report::{Ledger, Report};
+use crate::report::Report;
 use crate::server::{Arrival, Server};
 use crate::verdict::{Route, Verdict};
 
@@ -39,7 +39,7 @@ pub fn stop_pair() -> (Running, Stop) {
     (Running { _open: open }, Stop { closed })
 }
 
-/// Serves on the calling thread until `stop`, and keeps `ledger` of what is done.
+/// Serves on the calling thread until `stop`, and reports what is done.
 ///
 /// `started` is called once it runs: every thread that the runtime starts of its own exists then. Every datagram that was
 /// received is handled before it returns. `raw` is absent where there is no way out to
@@ -49,11 +49,10 @@ pub fn serve<U: UdpPair, R: RawIcmp6>(
     raw: Option<R>,
     server: Server,
     stop: &Stop,
-    ledger: &Ledger,
+    report: Report,
     started: impl FnOnce(),
 ) {
     let (inbox, outbox) = (Inbox::new(), Outbox::new());
-    let report = Report::new(ledger.clone());
     let mut carrier = Carrier {
         udp,
         raw,

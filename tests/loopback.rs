@@ -38,7 +38,11 @@ fn a_client_learns_its_address() {
         assert_eq!(answer.mapped, client.mapped());
     }
     let seen = server.stop();
-    assert_eq!(seen.len(), 2, "one line at start, one at stop: {seen:#?}");
+    let answers = seen
+        .iter()
+        .filter(|line| line.contains("sent router advertisement"));
+    assert_eq!(answers.count(), 2, "one line an answer: {seen:#?}");
+    assert_eq!(seen.len(), 4, "and one at start, one at stop: {seen:#?}");
 }
 
 /// A receive buffer that was asked for and not granted is warned of.
@@ -220,6 +224,43 @@ fn bubble(server: std::net::Ipv4Addr, from: &Client, to: &Client) -> Vec<u8> {
         packet.extend((!mapped.ip().to_bits()).to_be_bytes());
     }
     packet
+}
+
+/// A line for each answer, at most ten a second, then how many more.
+#[test]
+fn a_trial_shows_life() {
+    const ASKED: u64 = 50;
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut command = ordinary(&scratch);
+    command.env("RUST_LOG", "bogus");
+    let mut server = Server::start(command.arg("--local").arg(primary.to_string()));
+    let client = Client::new(primary);
+    let begin = std::time::Instant::now();
+    for nonce in 0..ASKED {
+        client.ask(primary, nonce);
+    }
+    let seconds = begin.elapsed().as_secs();
+    let line = format!("sent router advertisement to {}", client.mapped());
+    let shown = |server: &Server| {
+        let lines = server.seen.iter().filter(|seen| seen.ends_with(&line));
+        u64::try_from(lines.count()).unwrap()
+    };
+    let mut more = 0;
+    server.expect(&line);
+    while shown(&server) + more < ASKED {
+        let line = server.expect("sent ");
+        if let Some(count) = line.strip_suffix(" more packets") {
+            let (_, count) = count.rsplit_once(' ').unwrap();
+            more += count.parse::<u64>().unwrap();
+        }
+    }
+    // A second begins with its first packet.
+    assert!(shown(&server) <= 10 * (seconds + 1), "{:#?}", server.seen);
+    assert_eq!(shown(&server) + more, ASKED);
+    let said = server.stop();
+    let warning = "RUST_LOG=\"bogus\" names neither a level";
+    assert!(said[0].contains(warning), "{}", said[0]);
 }
 
 /// The variable alone tells nothing: whoever starts a shell below systemd inherits it.

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Instant;
 
 use harness::{DEADLINE, solicitation};
-use miredo_server::report::Ledger;
+use miredo_server::report::{Ledger, Report};
 use miredo_server::run::{self, Running, stop_pair};
 use miredo_server::server::{Policy, Server, Settings};
 use miredo_server::verdict::{Counters, Kind, Loss, Reason};
@@ -42,9 +42,9 @@ impl Loop {
         let (raw, raw_end) = fake::raw();
         let (running, stop) = stop_pair();
         let ledger = Ledger::default();
-        let kept = ledger.clone();
+        let report = Report::new(ledger.clone(), None);
         let raw = has_raw.then_some(raw);
-        let thread = thread::spawn(move || run::serve(udp, raw, server(), &stop, &kept, || ()));
+        let thread = thread::spawn(move || run::serve(udp, raw, server(), &stop, report, || ()));
         Self {
             udp: udp_end,
             raw: raw_end,

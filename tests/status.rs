@@ -138,6 +138,25 @@ fn it_tells_what_it_does() {
     server.stop();
 }
 
+/// A server that is no trial is quiet, unless somebody looks for faults.
+#[test]
+fn answers_have_lines_when_asked_for() {
+    if !root() {
+        return;
+    }
+    for level in ["info", "debug"] {
+        let host = Host::new();
+        let server = Server::start(host.command().arg("-f").env("RUST_LOG", level));
+        let client = Client::new(host.primary);
+        client.ask(host.primary, 1);
+        let said = server.stop();
+        let line = format!("sent router advertisement to {}", client.mapped());
+        let shown = said.iter().filter(|said| said.contains(&line)).count();
+        assert_eq!(shown, usize::from(level == "debug"), "{said:#?}");
+        assert!(level == "debug" || said.len() == 2, "{said:#?}");
+    }
+}
+
 /// Beside the process ID file, for owner and group, while the server runs.
 #[test]
 fn the_socket_is_its_own() {

@@ -15,7 +15,7 @@ use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use log::debug;
+use log::{Level, debug};
 use nix::unistd::{Gid, Uid, setsid};
 use platform::{
     Alarm, HostAddresses, Identity, Inherited, OsError, PairSockets, Raw, RootDirectory, Udp,
@@ -31,7 +31,7 @@ use super::signals;
 use crate::cli::worker::Arguments;
 use crate::conf::Addresses;
 use crate::logging;
-use crate::report::Ledger;
+use crate::report::{Ledger, Live, Report};
 use crate::run::{self, Running};
 use crate::server::{Server, Settings};
 use crate::verdict::Counters;
@@ -164,6 +164,7 @@ struct Serving {
     running: Running,
     threads: Vec<JoinHandle<()>>,
     ledgers: Vec<Ledger>,
+    live: Option<Live>,
 }
 
 impl Opened {
@@ -223,6 +224,11 @@ impl Confined {
         let mut threads = Vec::with_capacity(pairs.len());
         let mut ledgers = Vec::with_capacity(pairs.len());
         let server = Server::new(settings(&order.plan, &host));
+        // A trial shows life; a server that serves others shows it to who looks for faults.
+        let live = Live::new(match order.plan.local {
+            true => Level::Info,
+            false => Level::Debug,
+        });
         for (number, pair) in (1_usize..).zip(pairs) {
             let udp = Udp::new(pair, host.attached.clone())?;
             let raw = raw.next().map(|raw| Raw::new(raw, host.attached.clone()));
@@ -230,6 +236,7 @@ impl Confined {
             let server = server.clone();
             let (stop, ledger) = (stop.clone(), Ledger::new(changed.clone()));
             ledgers.push(ledger.clone());
+            let report = Report::new(ledger, live.clone());
             let started = started.clone();
             let started = move || {
                 // Whoever waited has given up.
@@ -237,7 +244,7 @@ impl Confined {
             };
             let thread = thread::Builder::new()
                 .name(format!("serve-{number}"))
-                .spawn(move || run::serve(udp, raw, server, &stop, &ledger, started))
+                .spawn(move || run::serve(udp, raw, server, &stop, report, started))
                 .map_err(|_| Fault::new(NO_THREAD))?;
             threads.push(thread);
         }
@@ -251,6 +258,7 @@ impl Confined {
             running,
             threads,
             ledgers,
+            live,
         })
     }
 }
@@ -298,7 +306,9 @@ impl Serving {
             if publication.is_due(now) && !sender.offer(&FromWorker::Published(self.counters())) {
                 publication.repeat(now);
             }
-            publication.wait(monitor)?;
+            let live = self.live.as_ref();
+            live.inspect(|live| live.tell_rest(now));
+            publication.wait(monitor, live.and_then(Live::due))?;
         }
         let counted = FromWorker::Counted(self.stop());
         // It fails when the monitor is gone.

@@ -11,9 +11,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{Level, Log, Metadata, Record};
+use log::{Level, Log, Metadata, Record, warn};
 
-use super::{LogLine, Sink, Target};
+use super::{LogLine, Sink, Target, filter};
 use crate::conf::Facility;
 
 /// Lines that may wait.
@@ -57,6 +57,9 @@ pub fn init(target: Target) {
     // It fails where the queue is the logger already.
     if log::set_logger(queue).is_ok() {
         log::set_max_level(queue.sink.level());
+        if let (Target::Stderr, Err(why)) = (target, filter::wanted()) {
+            warn!("{why}");
+        }
     }
 }
 

@@ -92,16 +92,17 @@ impl Publication {
         self.due = now.checked_add(PAUSE);
     }
 
-    /// Waits until the monitor says something, a thread counts something, or it is time to publish.
+    /// Waits until the monitor says something, a thread counts something, or it is time to publish, or `due`.
     ///
     /// # Errors
     /// Of poll(2).
-    pub(super) fn wait(&self, monitor: &MonitorChannel) -> io::Result<()> {
+    pub(super) fn wait(&self, monitor: &MonitorChannel, due: Option<Instant>) -> io::Result<()> {
         let mut polled = [
             PollFd::new(monitor.as_fd(), monitor.interest()),
             PollFd::new(self.woken.as_fd(), PollFlags::POLLIN),
         ];
-        match poll_until(&mut polled, self.due) {
+        let deadline = [self.due, due].into_iter().flatten().min();
+        match poll_until(&mut polled, deadline) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -144,7 +145,7 @@ mod tests {
         let monitor = MonitorChannel::new(end).unwrap();
         let changed = publication.waker();
         let thread = std::thread::spawn(move || changed.wake());
-        publication.wait(&monitor).unwrap();
+        publication.wait(&monitor, None).unwrap();
         thread.join().unwrap();
         assert!(publication.changes.pending.load(Ordering::Acquire));
     }
