@@ -362,11 +362,18 @@ fn idle_processes_do_not_wake() {
     }
     manager.expect("; 3 datagrams answered or forwarded");
     // What is still under way on a busy machine ends; what is done every few seconds does not.
+    let wakeups = || [switches(server.pid()), switches(server.worker())];
     until("both sleep for six seconds", || {
-        let wakeups = || [switches(server.pid()), switches(server.worker())];
         let before = wakeups();
         std::thread::sleep(std::time::Duration::from_secs(6));
         wakeups() == before
+    });
+    // So it does see them wake.
+    let before = wakeups();
+    client.ask(host.primary, 3);
+    until("both are seen to have been awake", || {
+        let after = wakeups();
+        after[0] > before[0] && after[1] > before[1]
     });
     server.stop();
 }

@@ -220,6 +220,20 @@ mod tests {
     }
 
     #[test]
+    fn the_page_names_every_member() {
+        let page = std::fs::read_to_string("man/miredo-server.8").unwrap();
+        let section = page.split("\n.Sh STATUS\n").nth(1).unwrap();
+        let section = section.split("\n.Sh ").next().unwrap();
+        let words: Vec<&str> = section.split_whitespace().collect();
+        let status = serde_json::to_value(status(&Counters::new())).unwrap();
+        let members = status.as_object().unwrap().keys();
+        let counter = status["counters"][0].as_object().unwrap();
+        for member in members.chain(counter.keys()) {
+            assert!(words.contains(&member.as_str()), "{member}");
+        }
+    }
+
+    #[test]
     fn a_server_cannot_disturb_a_terminal() {
         let mut status = status(&Counters::new());
         status.prefix = "\u{1b}[31m".to_owned();
