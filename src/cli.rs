@@ -16,7 +16,7 @@ use std::process;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueHint};
+use clap::{Command, CommandFactory, Parser, ValueHint};
 use platform::EMPTY_DIR;
 
 use crate::conf::{self, Diagnostic, Host, Overrides, Parsed, StatisticsSocket};
@@ -105,7 +105,10 @@ pub struct Options {
 impl Options {
     /// The command line. A fault ends the program with status 2.
     pub fn from_command_line() -> Self {
-        Self::try_parse().unwrap_or_else(|error| refuse(&error))
+        Self::try_parse().unwrap_or_else(|error| {
+            let status = refuse(&error, &mut Self::command());
+            process::exit(status.into())
+        })
     }
 
     /// The arguments of a process that reads the configuration as this one would, whatever directory it is in.
@@ -183,16 +186,17 @@ fn absolute() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(std::path::absolute)
 }
 
-/// Ends the program as clap does. After an option that does not exist, it lists those that do; clap would advise to write
-/// `-- -x`, which is not what somebody means who writes `-x`.
-fn refuse(error: &clap::Error) -> ! {
-    if error.kind() != ErrorKind::UnknownArgument {
-        error.exit();
-    }
-    let text = error.to_string();
-    let what = text.lines().next().unwrap_or_default();
-    let options = Options::command().render_help();
+/// Tells what clap found in the arguments of a command, and returns the exit status. After an option that does not exist, it lists
+/// those that do; clap would advise to write `-- -x`, which is not what somebody means who writes `-x`.
+pub(crate) fn refuse(error: &clap::Error, command: &mut Command) -> u8 {
     // There is nowhere to report that standard error is closed.
-    let _ = write!(io::stderr(), "{what}\n\n{options}");
-    process::exit(error.exit_code())
+    let _ = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let text = error.to_string();
+            let what = text.lines().next().unwrap_or_default();
+            write!(io::stderr(), "{what}\n\n{}", command.render_help())
+        }
+        _ => error.print(),
+    };
+    if error.use_stderr() { 2 } else { 0 }
 }

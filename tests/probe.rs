@@ -122,6 +122,21 @@ fn a_command_line_fault_exits_2() {
     ] {
         assert_eq!(probe(&wrong, primary).0, Some(2), "{wrong:?}");
     }
+    let refused = |argument: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_teredo-probe"));
+        let ended = output(command.arg(argument));
+        assert_eq!(ended.status.code(), Some(2), "{argument}");
+        String::from_utf8(ended.stderr).unwrap()
+    };
+    let said = refused("192.0.2.1,192.0.2.2,192.0.2.3");
+    assert!(said.contains("at most two addresses"), "{said}");
+    // Those options that exist, and no advice to write -- in front.
+    let said = refused("-x");
+    assert!(
+        said.contains("'-x'") && said.contains("--one-address"),
+        "{said}"
+    );
+    assert!(!said.contains("-- -x"), "{said}");
 }
 
 #[test]

@@ -130,6 +130,10 @@ impl FromStr for Server {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         let (primary, secondary) = match text.split_once(',') {
+            Some((_, more)) if more.contains(',') => {
+                return Err(Fault::new("a server has at most two addresses")
+                    .help("write a space between two servers"));
+            }
             Some((primary, secondary)) => (primary, secondary.parse()?),
             None => (text, Secondary::Next),
         };

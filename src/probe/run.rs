@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use clap::CommandFactory;
+
 use super::inquiry::Event;
 use super::out::{Out, complain};
 use super::rounds::{self, Asked, Note, look_up};
@@ -12,7 +14,7 @@ use super::sockets::wait;
 use super::stop::Stop;
 use super::summary::Summary;
 use super::{json, monitor, packet, prometheus, text};
-use crate::cli::probe::Options;
+use crate::cli::{self, probe::Options};
 
 /// What keeps the command from an answer, told.
 pub type Fault = Box<dyn std::error::Error>;
@@ -197,7 +199,5 @@ pub fn refuse(error: &clap::Error) -> ExitCode {
         Out::default().line(monitor::unknown(said.trim_start_matches("error: ")));
         return ExitCode::from(monitor::Status::Unknown.code());
     }
-    // Nobody may be listening.
-    let _ = error.print();
-    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+    ExitCode::from(cli::refuse(error, &mut Options::command()))
 }
