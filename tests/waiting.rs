@@ -159,3 +159,32 @@ fn a_log_that_nobody_reads() {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// With fewer descriptors allowed than it waits for, poll(2) fails at once, every time.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_wait_that_fails() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut server = start(&scratch, primary);
+    let allow = |server: &Server, descriptors: u32| {
+        let pid = server.pid().to_string();
+        let mut command = Command::new("prlimit");
+        command.args(["--pid", &pid, &format!("--nofile={descriptors}:")]);
+        assert!(command.status().unwrap().success());
+    };
+    allow(&server, 1);
+    server.signal(Signal::SIGHUP);
+    server.expect("not reloaded");
+    server.expect("poll: ");
+    Client::new(primary).ask(primary, 1);
+    allow(&server, 1024);
+    server.signal(Signal::SIGHUP);
+    server.expect("reloaded, serving");
+    let said = server.stop();
+    let polls = said.iter().filter(|line| line.contains("poll: ")).count();
+    assert_eq!(polls, 1, "{said:#?}");
+}

@@ -8,10 +8,9 @@
 //! | `status` | what whoever asks is told, and the service manager |
 //! | `stop` | workers that end, and the end of the server |
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 
 use super::Fault;
@@ -20,7 +19,7 @@ use super::identity::Owner;
 use super::messages::{Order, VERSION};
 use super::notify;
 use super::plan::Plan;
-use super::poll::poll_until;
+use super::poll::poll_or_rest;
 use super::program::Program;
 use super::reader::Reader;
 use super::signals::{Request, Signals};
@@ -136,7 +135,7 @@ impl Monitor {
     /// workers did.
     ///
     /// # Errors
-    /// What keeps the first worker from serving; then of poll(2) and `ready` alone.
+    /// What keeps the first worker from serving; then of `ready` alone.
     pub fn run(
         mut self,
         ready: impl FnOnce(&Plan) -> Result<(), Fault>,
@@ -149,11 +148,11 @@ impl Monitor {
             match self.signals.take() {
                 Some(Request::Stop) => {
                     notify::stopping();
-                    return self.stop();
+                    return Ok(self.stop());
                 }
                 Some(Request::Reload) => self.reload(),
                 Some(Request::Report) => self.begin_report(),
-                None => self.wait()?,
+                None => self.wait(),
             }
             let now = Instant::now();
             if self.tend_starting(now)?
@@ -179,7 +178,7 @@ impl Monitor {
     }
 
     /// Waits until a signal comes, a process says something, somebody asks, or something is due.
-    fn wait(&self) -> Result<(), Fault> {
+    fn wait(&self) {
         let starting = self.starting.iter().map(|(child, _)| child);
         let children = || starting.clone().chain(&self.serving).chain(&self.ending);
         let (reader, statistics) = (self.reading.as_ref(), self.statistics.as_ref());
@@ -194,7 +193,10 @@ impl Monitor {
         let awaited = children().filter_map(Child::awaited);
         let awaited = awaited.chain(reader.and_then(Reader::awaited));
         let awaited = awaited.chain(statistics.into_iter().flat_map(Statistics::awaited));
-        wait(&self.signals, awaited, deadlines.flatten().min())
+        let signals = std::iter::once((self.signals.as_fd(), PollFlags::POLLIN));
+        let polled = signals.chain(awaited);
+        let polled = polled.map(|(end, flags)| PollFd::new(end, flags));
+        poll_or_rest(&mut polled.collect::<Vec<_>>(), deadlines.flatten().min());
     }
 
     fn start_worker(&self, plan: &Plan, sockets: &Sockets) -> Result<Child, Fault> {
@@ -228,20 +230,5 @@ pub fn target(options: &Options, plan: &Plan) -> Target {
         Target::Stderr
     } else {
         Target::Syslog(plan.service.facility)
-    }
-}
-
-fn wait<'a>(
-    signals: &'a Signals,
-    awaited: impl Iterator<Item = (BorrowedFd<'a>, PollFlags)>,
-    deadline: Option<Instant>,
-) -> Result<(), Fault> {
-    let signals = std::iter::once((signals.as_fd(), PollFlags::POLLIN));
-    let polled = signals
-        .chain(awaited)
-        .map(|(end, flags)| PollFd::new(end, flags));
-    match poll_until(&mut polled.collect::<Vec<_>>(), deadline) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(Fault::new(format!("poll: {}", errno.desc()))),
     }
 }

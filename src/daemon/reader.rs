@@ -19,7 +19,7 @@ use super::Fault;
 use super::channel::{Channel, Message};
 use super::identity::{self, Owner};
 use super::plan::Plan;
-use super::poll::poll_until;
+use super::poll::poll_or_rest;
 use super::program::{Program, Watched};
 use crate::cli::Options;
 use crate::conf::Diagnostic;
@@ -202,7 +202,7 @@ impl Reader {
             } else {
                 soon
             };
-            let _ = poll_until(&mut awaited.into_iter().collect::<Vec<_>>(), deadline);
+            poll_or_rest(&mut awaited.into_iter().collect::<Vec<_>>(), deadline);
         }
     }
 }

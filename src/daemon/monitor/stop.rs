@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use log::warn;
 
 use super::Monitor;
-use crate::daemon::Fault;
 use crate::daemon::child::News;
 use crate::verdict::Counters;
 
@@ -32,7 +31,7 @@ impl Monitor {
         });
     }
 
-    pub(super) fn stop(mut self) -> Result<Counters, Fault> {
+    pub(super) fn stop(mut self) -> Counters {
         if let Some(reader) = &mut self.reading {
             reader.kill();
         }
@@ -57,9 +56,9 @@ impl Monitor {
                 self.reading = None;
             }
             if self.ending.is_empty() && self.reading.is_none() {
-                return Ok(self.counters);
+                return self.counters;
             }
-            self.wait()?;
+            self.wait();
             // Only to empty the descriptor: it says nothing new.
             while self.signals.take().is_some() {}
         }
