@@ -68,6 +68,9 @@ fn serve(options: Options) -> Result<(), Fault> {
         Some(platform::detach()?)
     };
     logging::init(monitor::target(&options, &plan));
+    if let Some(warning) = owner.warning() {
+        warn!("{warning}");
+    }
     if let Err(error) = platform::allow_files() {
         warn!("{error}");
     }

@@ -105,6 +105,38 @@ fn has_no_privilege_of_linux(worker: nix::unistd::Pid) {
     );
 }
 
+/// A user of its own is not: nothing is said of it.
+#[test]
+fn nobody_is_shared() {
+    if !root() {
+        return;
+    }
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    for (user, is_shared) in [
+        (None, true),
+        (Some(nobody.uid.to_string()), true),
+        (Some("daemon".to_owned()), false),
+    ] {
+        let scratch = Scratch::new();
+        let (primary, _) = addresses();
+        let config = scratch.write("conf", &configuration(primary));
+        let mut command = foreground(&scratch, &config);
+        command.args(user.iter().flat_map(|user| ["-u", user]));
+        let mut server = Server::start(&mut command);
+        server.signal(Signal::SIGHUP);
+        server.expect("reloaded");
+        let said = server.stop();
+        let warnings = said
+            .iter()
+            .filter(|line| line.contains("user nobody is shared"));
+        assert_eq!(
+            warnings.count(),
+            usize::from(is_shared),
+            "{user:?}: {said:#?}"
+        );
+    }
+}
+
 /// A directory of root's would lead the worker out of its empty one, and a pipe keeps whoever reads it waiting.
 #[test]
 fn nothing_is_inherited() {

@@ -135,6 +135,9 @@ fn it_detaches_when_it_serves_and_logs_to_its_facility() {
     // The starting shell has its prompt back: from here on the server must answer, with no wait.
     Client::new(primary).ask(primary, 1);
     let (priority, words) = daemon.logged();
+    assert_eq!(priority, LOCAL3 + WARNING);
+    assert!(words.starts_with("user nobody is shared"), "{words}");
+    let (priority, words) = daemon.logged();
     assert_eq!(priority, LOCAL3 + INFO);
     assert!(words.starts_with(&format!("serving {primary}")), "{words}");
 
@@ -221,5 +224,7 @@ fn an_ordinary_user_with_one_capability_serves_without_root() {
             "{set}: {status}"
         );
     }
-    server.stop();
+    // It chose no user.
+    let said = server.stop();
+    assert!(!said.iter().any(|line| line.contains("shared")), "{said:?}");
 }

@@ -15,6 +15,25 @@ pub enum Owner {
     Stay,
 }
 
+/// The customary user of whatever has no other.
+const NOBODY: &str = "nobody";
+
+impl Owner {
+    /// Says where others run as the user of the worker, too, for all that anybody knows: what one of them has, the others can
+    /// reach (signal(7), ptrace(2)).
+    pub fn warning(&self) -> Option<String> {
+        let Self::Become(identity) = self else {
+            return None;
+        };
+        let nobody = User::from_name(NOBODY).ok().flatten()?;
+        (nobody.uid == identity.uid).then(|| {
+            format!(
+                "user {NOBODY} is shared with other services: create one for this server, and name it with --user"
+            )
+        })
+    }
+}
+
 /// Decides it by the user who starts the program and by the command line.
 ///
 /// # Errors
