@@ -11,6 +11,7 @@
 //! | [`text`], [`story`], [`packet`], [`summary`] | what a person reads |
 //! | [`json`], [`monitor`], [`prometheus`] | what programs read |
 //! | [`sockets`], [`rounds`], [`stop`], [`out`] | the edge: sockets, the loop around inquiries, signals, standard output |
+//! | [`watch`] | a round in which a person watches, an exit status |
 //! | [`run`], [`session`] | the command: servers asked, a client that stays |
 //!
 //! All but the edge and the command know no socket, clock or terminal: they are told.
@@ -37,3 +38,4 @@ pub mod story;
 pub mod summary;
 pub mod text;
 pub mod verdict;
+pub mod watch;

@@ -6,18 +6,15 @@ use std::time::{Duration, Instant};
 
 use clap::CommandFactory;
 
-use super::inquiry::Event;
 use super::out::{Out, complain};
-use super::rounds::{self, Asked, Note, look_up};
+use super::rounds::Asked;
 use super::session::{self, Task};
 use super::sockets::wait;
 use super::stop::Stop;
 use super::summary::Summary;
-use super::{json, monitor, packet, prometheus, text};
+use super::watch::{Fault, judged, round};
+use super::{json, monitor, prometheus, text};
 use crate::cli::{self, probe::Options};
-
-/// What keeps the command from an answer, told.
-pub type Fault = Box<dyn std::error::Error>;
 
 /// Does what the options say.
 #[must_use]
@@ -102,20 +99,6 @@ fn pause(
     Ok(())
 }
 
-pub(super) fn round(
-    options: &Options,
-    stop: &mut Stop,
-    out: &mut Out,
-) -> Result<Option<Vec<Asked>>, Fault> {
-    let now = Instant::now();
-    let deadline = now.checked_add(options.timeout).unwrap_or(now);
-    let candidates = look_up(options, &options.servers(), deadline);
-    let asked = rounds::ask(options, &candidates, deadline, stop, &mut |note| {
-        watch(options, out, note);
-    });
-    Ok(asked?)
-}
-
 /// The outcome of a round, in the form that was asked for.
 fn tell(
     options: &Options,
@@ -148,38 +131,6 @@ fn summarize(options: &Options, summaries: &BTreeMap<String, Summary>, out: &mut
             true => json::summary(server, summary),
             false => summary.text(server),
         };
-        out.line(line);
-    }
-}
-
-/// The exit status of a command that judges.
-pub(super) fn judged(works: bool) -> ExitCode {
-    match works {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
-}
-
-/// Tells people what goes on while it does.
-pub(super) fn watch(options: &Options, out: &mut Out, note: Note<'_>) {
-    if options.json || options.monitor || options.prometheus.is_some() {
-        return;
-    }
-    let line = match note {
-        Note::Sent(datagram) if options.verbose => {
-            let what = packet::describe(&datagram.bytes);
-            Some(format!("> {}: {what}", datagram.to))
-        }
-        Note::Received(from, bytes) if options.verbose => {
-            Some(format!("< {from}: {}", packet::describe(bytes)))
-        }
-        // A line a round is enough.
-        _ if options.interval.is_some() => None,
-        Note::Event(inquiry, Event::Asked(question)) => text::asking(inquiry, question),
-        Note::Event(inquiry, Event::Decided(question)) => text::decided(inquiry, question),
-        Note::Sent(_) | Note::Received(..) => None,
-    };
-    if let Some(line) = line {
         out.line(line);
     }
 }
