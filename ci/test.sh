@@ -15,6 +15,7 @@ main() {
         run 'tests, as a machine that builds packages runs them' builder
     fi
     fuzz
+    ci/faults.sh quick
     # The C server must pass too: clients do not need what it does not do.
     if [ -x "$reference" ]; then
         run 'interop, C server' env "MIREDO_SERVER_SUBJECT=$reference" cargo test --locked --test interop
