@@ -41,11 +41,11 @@ const ABSENT: u16 = 4096;
 struct Network {
     world: Namespace,
     server: Server,
-    _host: Namespace,
+    host: Namespace,
 }
 
 impl Network {
-    fn new() -> Self {
+    fn new(workers: usize) -> Self {
         let (host, world) = (Namespace::new("server"), Namespace::new("world"));
         link(&host, "eth", &world, "eth");
         for address in ["198.18.0.1/16", "198.18.0.2/16", "2001:db8:1::1/64"] {
@@ -60,13 +60,12 @@ impl Network {
         world.sysctl("ipv6/conf/all/forwarding=1");
         host.route("default", "198.18.0.254");
         host.route("default", "2001:db8:1::ff");
-        // One worker, so that whoever asks shares a socket with whoever harms.
-        let configuration = format!("ServerBindAddress {PRIMARY}\nWorkers 1\n");
-        let server = Subject::ours().start(&host, &configuration, 2);
+        let configuration = format!("ServerBindAddress {PRIMARY}\nWorkers {workers}\n");
+        let server = Subject::ours().start(&host, &configuration, 2 * workers);
         Self {
             world,
             server,
-            _host: host,
+            host,
         }
     }
 
@@ -140,7 +139,8 @@ fn absent_neighbours_harm_nobody() {
     if !lab::require(&["ip"]) {
         return;
     }
-    let network = Network::new();
+    // One worker, so that whoever asks shares a socket with whoever harms.
+    let network = Network::new(1);
     let mut native = network.world.within(|| {
         let native = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
         native
@@ -176,4 +176,26 @@ fn absent_neighbours_harm_nobody() {
     let lost = output.split_once(" lost").expect("what was lost").0;
     let lost: u16 = lost.rsplit(' ').next().unwrap().parse().unwrap();
     assert!((ABSENT..2 * ABSENT).contains(&lost), "{output}");
+}
+
+/// The sockets of many workers together do not fill the host's table of neighbours (`gc_thresh3`, arp(7)), of 1,024 places: the
+/// host would reach no new one.
+#[test]
+fn absent_neighbours_of_many_workers_leave_the_host_room() {
+    if !lab::require(&["ip"]) {
+        return;
+    }
+    let network = Network::new(32);
+    let strangers: Vec<Client> = (0..128).map(|_| network.client(STRANGER)).collect();
+    for (number, stranger) in (1..=ABSENT).zip(strangers.iter().cycle()) {
+        let [high, low] = (number + 0x100).to_be_bytes();
+        let absent = SocketAddrV4::new(Ipv4Addr::new(198, 18, high, low), 4000);
+        send(stranger, &bubble(teredo(stranger.mapped()), teredo(absent)));
+    }
+    for (nonce, stranger) in (1..).zip(&strangers) {
+        stranger.ask(PRIMARY, nonce);
+    }
+    let asked_for = network.host.ip("-4 neighbour show nud incomplete");
+    let count = asked_for.lines().count();
+    assert!((32..768).contains(&count), "{count} are asked for");
 }

@@ -68,7 +68,7 @@ pub use system::{
     Here, confine, confine_unprivileged, detach, limit, lock_down, lock_file, may_create,
     restrict_monitor, take_inherited,
 };
-pub use udp::{PairSockets, UdpSystem};
+pub use udp::{NeighbourShare, PairSockets, UdpSystem};
 
 /// The sockets of one address on this system.
 pub type Endpoint = udp::Endpoint<Here>;

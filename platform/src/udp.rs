@@ -28,7 +28,7 @@ use end::{End, name};
 pub use mmsg::Mmsg;
 pub use open::{Endpoint, PairSockets, UdpSystem};
 pub use plain::Plain;
-pub use queues::Queues;
+pub use queues::{NeighbourShare, Queues};
 
 /// Milliseconds that a thread waits in poll(2) before it leaves that to the reactor. Nothing else wakes it meanwhile.
 const POLL_MILLISECONDS: u8 = 20;
@@ -61,23 +61,29 @@ pub struct SocketPair<S: UdpSystem, M = <S as UdpSystem>::Mover> {
     first: Via,
     mover: M,
     attached: Attached,
+    share: NeighbourShare,
     system: PhantomData<S>,
 }
 
 impl<S: UdpSystem, M: Mover> SocketPair<S, M> {
     /// Puts the sockets to work. Registers them with the reactor of async-io, whose first use in a process starts its
     /// thread: call this only after confinement, which wants no threads. Where [`UdpSystem::queues`] tells, what goes to an
-    /// `attached` network is held to a share of a socket's send buffer, and drops from now on are counted.
+    /// `attached` network is held to a `share` of a socket's send buffer, and drops from now on are counted.
     ///
     /// # Errors
     /// Of the reactor.
-    pub fn new(sockets: PairSockets, attached: Attached) -> Result<Self, OsError> {
+    pub fn new(
+        sockets: PairSockets,
+        attached: Attached,
+        share: NeighbourShare,
+    ) -> Result<Self, OsError> {
         Ok(Self {
             primary: End::new::<S>(sockets.primary)?,
             secondary: sockets.secondary.map(End::new::<S>).transpose()?,
             first: Via::Primary,
             mover: M::default(),
             attached,
+            share,
             system: PhantomData,
         })
     }
@@ -156,17 +162,21 @@ impl<S: UdpSystem, M: Mover> UdpPair for SocketPair<S, M> {
                 continue;
             };
             let neighbour = |datagram: &Outgoing<'_>| self.attached.contains(*datagram.to.ip());
-            let held =
-                here.clone().any(|datagram| neighbour(&datagram)) && !end.admits_neighbours::<S>();
+            let neighbours = here.clone().filter(neighbour).count();
             let (socket, report) = (end.socket.as_fd(), &mut report);
-            if held {
-                let leaving = here.clone().filter(|datagram| !neighbour(datagram));
-                self.mover.send(socket, leaving, S::SEND_RETRIES, report);
-                let left = here.filter(neighbour);
-                left.for_each(|datagram| report.no_room(datagram.to));
-            } else {
+            let admits = || end.admits_neighbours::<S>(self.share);
+            if neighbours == 0 || neighbours <= self.share.datagrams() && admits() {
                 self.mover.send(socket, here, S::SEND_RETRIES, report);
+                continue;
             }
+            let leaving = here.clone().filter(|datagram| !neighbour(datagram));
+            self.mover.send(socket, leaving, S::SEND_RETRIES, report);
+            let mut left = here.filter(neighbour).peekable();
+            while left.peek().is_some() && admits() {
+                let some = left.by_ref().take(self.share.datagrams());
+                self.mover.send(socket, some, S::SEND_RETRIES, report);
+            }
+            left.for_each(|datagram| report.no_room(datagram.to));
         }
         report
     }

@@ -16,7 +16,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use miredo_platform::udp::{Mover, Plain, SocketPair};
 use miredo_platform::{
-    Attached, Endpoint, Here, Inbox, Outgoing, PairSockets, Progress, SendReport, UdpPair, Via,
+    Attached, Endpoint, Here, Inbox, NeighbourShare, Outgoing, PairSockets, Progress, SendReport,
+    UdpPair, Via,
 };
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -80,7 +81,7 @@ fn open(secondary: Option<Ipv4Addr>) -> PairSockets {
 }
 
 fn pair<M: Mover>(sockets: PairSockets) -> SocketPair<Here, M> {
-    SocketPair::new(sockets, Attached::default()).unwrap()
+    SocketPair::new(sockets, Attached::default(), NeighbourShare::WHOLE).unwrap()
 }
 
 fn address(socket: &impl AsFd) -> SocketAddrV4 {

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
-    Attached, BATCH, EchoPath, Endpoint, FastMover, Here, Icmp6, Inbox, Outbox, Progress, Raw,
-    RawIcmp6, UdpPair, Via, lock_file, udp::Plain,
+    Attached, BATCH, EchoPath, Endpoint, FastMover, Here, Icmp6, Inbox, NeighbourShare, Outbox,
+    Progress, Raw, RawIcmp6, UdpPair, Via, lock_file, udp::Plain,
 };
 use network::{in_own_network, receive, run, watch_ipv6};
 use nix::errno::Errno;
@@ -85,7 +85,9 @@ fn sockets_share_the_load_and_nobody_else_gets_the_port() {
     }
     let mut total = 0;
     for sockets in sockets {
-        let mut pair = SocketPair::<Here, FastMover>::new(sockets, Attached::default()).unwrap();
+        let mut pair =
+            SocketPair::<Here, FastMover>::new(sockets, Attached::default(), NeighbourShare::WHOLE)
+                .unwrap();
         let mut inbox = Inbox::new();
         let mut here = 0;
         while let Progress::Moved(moved) = pair.receive(&mut inbox).unwrap() {
@@ -125,7 +127,9 @@ fn the_dont_fragment_bit_is_not_set() {
     let sockets = Endpoint::open_pairs(LOOPBACK, None, 0, ONE)
         .unwrap()
         .remove(0);
-    let mut pair = SocketPair::<Here, FastMover>::new(sockets, Attached::default()).unwrap();
+    let mut pair =
+        SocketPair::<Here, FastMover>::new(sockets, Attached::default(), NeighbourShare::WHOLE)
+            .unwrap();
     assert_eq!(
         pair.send(&outbox(1, address(&peer), b"fragment me")).sent,
         1
@@ -153,7 +157,8 @@ fn a_full_socket_is_would_block<M: Mover>(test: &str) {
     SockRef::from(&sockets.primary)
         .set_send_buffer_size(1)
         .unwrap();
-    let mut pair = SocketPair::<Here, M>::new(sockets, Attached::default()).unwrap();
+    let mut pair =
+        SocketPair::<Here, M>::new(sockets, Attached::default(), NeighbourShare::WHOLE).unwrap();
     let nobody = "192.0.2.2:9".parse().unwrap();
     let report = pair.send(&outbox(BATCH, nobody, &[0; 200]));
     assert!(report.sent > 0, "{report:?}");

@@ -19,8 +19,8 @@ use std::num::NonZeroUsize;
 use async_io::block_on;
 use miredo_platform::udp::{Mover, Plain, SocketPair};
 use miredo_platform::{
-    Attached, BATCH, EchoPath, Endpoint, FastMover, Here, Icmp6, Inbox, Outbox, Progress, Raw,
-    RawIcmp6, UdpPair, Via, host_addresses,
+    Attached, BATCH, EchoPath, Endpoint, FastMover, Here, Icmp6, Inbox, NeighbourShare, Outbox,
+    Progress, Raw, RawIcmp6, UdpPair, Via, host_addresses,
 };
 use network::{in_own_network, receive, run, watch_ipv6};
 use socket2::SockRef;
@@ -67,7 +67,12 @@ fn outbox(to: impl IntoIterator<Item = SocketAddrV4>) -> Outbox {
 
 fn pair<M: Mover>(attached: Attached) -> SocketPair<Here, M> {
     let sockets = Endpoint::open_pairs(SERVER, None, 0, ONE).unwrap();
-    SocketPair::new(sockets.into_iter().next().unwrap(), attached).unwrap()
+    SocketPair::new(
+        sockets.into_iter().next().unwrap(),
+        attached,
+        NeighbourShare::WHOLE,
+    )
+    .unwrap()
 }
 
 /// One datagram to each absent neighbour; how many left.
@@ -118,6 +123,35 @@ fn absent_mute_nobody_fast() {
 #[test]
 fn absent_mute_nobody_plain() {
     mutes_nobody::<Plain>("absent_mute_nobody_plain");
+}
+
+/// The host's table of neighbours has 1,024 places.
+#[test]
+fn many_sockets_fill_no_table() {
+    if !in_own_network("many_sockets_fill_no_table") {
+        return;
+    }
+    lonely_network();
+    let count = NonZeroUsize::new(32).unwrap();
+    let share = NeighbourShare::of(count.get());
+    let attached = host_addresses().unwrap().attached;
+    let mut sent = 0;
+    for (number, sockets) in (0..).zip(Endpoint::open_pairs(SERVER, None, 0, count).unwrap()) {
+        let mut pair: SocketPair<Here, FastMover> =
+            SocketPair::new(sockets, attached.clone(), share).unwrap();
+        let first = number * 2 * u16::try_from(BATCH).unwrap();
+        for batch in [first, first + u16::try_from(BATCH).unwrap()] {
+            let report = pair.send(&outbox((batch..).take(BATCH).map(absent)));
+            assert_eq!(report.sent + report.would_block, BATCH, "{report:?}");
+            sent += report.sent;
+        }
+    }
+    assert!(
+        (32..768).contains(&sent),
+        "{sent} left for absent neighbours"
+    );
+    let other = UdpSocket::bind((SERVER, 0)).unwrap();
+    other.send_to(b"new", absent(ABSENT + 1)).unwrap();
 }
 
 /// RFC 4380 section 5.2.9.
@@ -201,7 +235,8 @@ fn drops_are_told<M: Mover>(buffer: usize, filled: bool) {
     };
     // What was dropped before is not told again, since it was told by whoever had the sockets then.
     flood(1000);
-    let mut pair = SocketPair::<Here, M>::new(sockets, Attached::default()).unwrap();
+    let mut pair =
+        SocketPair::<Here, M>::new(sockets, Attached::default(), NeighbourShare::WHOLE).unwrap();
     let mut inbox = Inbox::new();
     while pair.receive(&mut inbox).unwrap() != Progress::WouldBlock {
         assert_eq!(inbox.dropped(Via::Primary), 0);

@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
-    Attached, BATCH, DATAGRAM_MAX, Endpoint, Here, Inbox, Outbox, PairSockets, Progress, UdpPair,
-    Via,
+    Attached, BATCH, DATAGRAM_MAX, Endpoint, Here, Inbox, NeighbourShare, Outbox, PairSockets,
+    Progress, UdpPair, Via,
 };
 use nix::poll::{PollFd, PollFlags, poll};
 use socket2::SockRef;
@@ -55,7 +55,7 @@ impl<M: Mover> Subject<M> {
         let primary = address(&sockets.primary);
         let secondary = address(sockets.secondary.as_ref().unwrap());
         Self {
-            pair: SocketPair::new(sockets, Attached::default()).unwrap(),
+            pair: SocketPair::new(sockets, Attached::default(), NeighbourShare::WHOLE).unwrap(),
             primary,
             secondary,
             inbox: Inbox::new(),
@@ -297,7 +297,8 @@ fn one_address_has_no_second<M: Mover>() {
         .unwrap()
         .remove(0);
     assert!(sockets.secondary.is_none());
-    let mut pair = SocketPair::<Here, M>::new(sockets, Attached::default()).unwrap();
+    let mut pair =
+        SocketPair::<Here, M>::new(sockets, Attached::default(), NeighbourShare::WHOLE).unwrap();
     let (client, to) = client();
     let mut outbox = Outbox::new();
     put(&mut outbox, Via::Secondary, to, b"no");

@@ -18,7 +18,8 @@ use std::time::Instant;
 use log::{Level, debug};
 use nix::unistd::{Gid, Uid, setsid};
 use platform::{
-    Alarm, HostAddresses, Identity, Inherited, OsError, PairSockets, Raw, RootDirectory, Udp,
+    Alarm, HostAddresses, Identity, Inherited, NeighbourShare, OsError, PairSockets, Raw,
+    RootDirectory, Udp,
 };
 
 use super::Fault;
@@ -229,8 +230,10 @@ impl Confined {
             true => Level::Info,
             false => Level::Debug,
         });
+        let sockets = pairs.iter().map(PairSockets::count).sum();
+        let share = NeighbourShare::of(sockets);
         for (number, pair) in (1_usize..).zip(pairs) {
-            let udp = Udp::new(pair, host.attached.clone())?;
+            let udp = Udp::new(pair, host.attached.clone(), share)?;
             let raw = raw.next().map(|raw| Raw::new(raw, host.attached.clone()));
             let raw = raw.transpose()?;
             let server = server.clone();

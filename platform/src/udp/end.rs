@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use async_io::Async;
 
 use super::open::local_address;
-use super::{Mover, Queues, UdpSystem};
+use super::{Mover, NeighbourShare, Queues, UdpSystem};
 use crate::contract::{BATCH, Inbox, Via};
 use crate::error::{OsError, is_transient};
 
@@ -96,8 +96,8 @@ impl End {
     }
 
     /// Whether something may be sent to a neighbour.
-    pub(super) fn admits_neighbours<S: UdpSystem>(&self) -> bool {
-        S::queues(self.socket.as_fd()).is_none_or(|queues| queues.admit_neighbours())
+    pub(super) fn admits_neighbours<S: UdpSystem>(&self, share: NeighbourShare) -> bool {
+        S::queues(self.socket.as_fd()).is_none_or(|queues| queues.admit_neighbours(share))
     }
 
     /// Looks for drops unless that was done since the last batch; whether there is something to tell.

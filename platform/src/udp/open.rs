@@ -91,6 +91,14 @@ pub struct PairSockets {
     pub secondary: Option<OwnedFd>,
 }
 
+impl PairSockets {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        1_usize.saturating_add(self.secondary.iter().count())
+    }
+}
+
 /// The sockets of one address. The kernel spreads what arrives among them where the system can; elsewhere they are
 /// duplicates of one.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 use miredo_platform::{
-    Attached, EchoPath, Endpoint, Identity, Raw, RootDirectory, Udp, confine, confine_unprivileged,
-    default_root, detach, syslog,
+    Attached, EchoPath, Endpoint, Identity, NeighbourShare, Raw, RootDirectory, Udp, confine,
+    confine_unprivileged, default_root, detach, syslog,
 };
 use nix::unistd::{Gid, Uid};
 
@@ -77,7 +77,7 @@ pub(crate) fn confine_to_private() {
     assert!(nix::unistd::seteuid(Uid::from_raw(0)).is_err());
     wait_confined();
     // The reactor works from in here.
-    Udp::new(pairs.remove(0), Attached::default()).unwrap();
+    Udp::new(pairs.remove(0), Attached::default(), NeighbourShare::WHOLE).unwrap();
 }
 
 /// Root without the capability that chroot(2) wants.

@@ -9,8 +9,8 @@ use std::thread;
 
 use async_io::block_on;
 use miredo_platform::{
-    Alarm, Attached, Confined, Endpoint, Identity, Inbox, Outbox, Progress, RootDirectory, Udp,
-    UdpPair, Via, confine, lock_down, restrict_monitor,
+    Alarm, Attached, Confined, Endpoint, Identity, Inbox, NeighbourShare, Outbox, Progress,
+    RootDirectory, Udp, UdpPair, Via, confine, lock_down, restrict_monitor,
 };
 use nix::unistd::{Gid, Uid};
 
@@ -137,7 +137,7 @@ pub(crate) fn serve_locked() {
     let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (mut here, mut there) = std::os::unix::net::UnixStream::pair().unwrap();
     let confined = confine(&nobody(), &RootDirectory::Private).unwrap();
-    let mut udp = Udp::new(pair, Attached::default()).unwrap();
+    let mut udp = Udp::new(pair, Attached::default(), NeighbourShare::WHOLE).unwrap();
     let (go, gone) = std::sync::mpsc::channel::<()>();
     let serving = thread::spawn(move || {
         gone.recv().unwrap();

@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 
 use async_io::block_on;
 use miredo_platform::{
-    Attached, EchoPath, Endpoint, Identity, Inbox, Outbox, Progress, Raw, RootDirectory, Udp,
-    UdpPair, Via, confine,
+    Attached, EchoPath, Endpoint, Identity, Inbox, NeighbourShare, Outbox, Progress, Raw,
+    RootDirectory, Udp, UdpPair, Via, confine,
 };
 use nix::unistd::{Gid, Uid};
 
@@ -35,7 +35,7 @@ pub(crate) fn confine_and_serve() {
     confine(&identity, &RootDirectory::Private).unwrap();
 
     let _raw = Raw::new(raw, Attached::default()).unwrap();
-    let mut udp = Udp::new(pair, Attached::default()).unwrap();
+    let mut udp = Udp::new(pair, Attached::default(), NeighbourShare::WHOLE).unwrap();
     peer.send_to(b"question", server).unwrap();
     let mut inbox = Inbox::new();
     let from = receive(&mut udp, &mut inbox);

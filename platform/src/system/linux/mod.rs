@@ -18,7 +18,7 @@ use crate::process::file_lock::FileLock;
 use crate::process::lock_down::{Alarm, LockDown, set_limits};
 use crate::process::open_descriptors::{self, Descriptors};
 use crate::process::rights::{Access, Rights};
-use crate::udp::{Queues, UdpSystem};
+use crate::udp::{NeighbourShare, Queues, UdpSystem};
 
 mod file_lock;
 mod landlock;
@@ -71,7 +71,9 @@ impl EchoSystem for Here {
     }
 
     fn admits_neighbours(raw: &Self::RawSocket) -> bool {
-        queues::queues(raw).is_none_or(|queues| queues.admit_neighbours())
+        let queues = queues::queues(raw);
+        // All threads send through the same socket.
+        queues.is_none_or(|queues| queues.admit_neighbours(NeighbourShare::WHOLE))
     }
 }
 
