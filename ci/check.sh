@@ -11,6 +11,7 @@ main() {
     check 'clippy, fuzz targets' cargo clippy --manifest-path tests/fuzz/Cargo.toml --locked -- -D warnings
     check 'documentation' documentation
     check 'no unsafe code outside platform' forbidden
+    check 'names of tests' test_names
     check 'shell scripts' scripts
     check 'manual pages' pages
     check 'sample configurations' samples
@@ -43,6 +44,35 @@ forbidden() {
         fi
     done
     ! grep -Ern --include='*.rs' '(^|[^_[:alnum:]])unsafe *(\{|fn|impl|extern|trait)' src tests
+}
+
+# A test is a thread of its name, and NetBSD allows 31 characters: a standard library with debug assertions ends there at a longer
+# one. Tests that run on Linux alone may have any, and so may unit tests, whose names begin with their module.
+test_names() {
+    found=
+    for file in tests/*.rs tests/*/*.rs platform/tests/*.rs platform/tests/*/*.rs; do
+        root=$file module=
+        case $file in
+            tests/bench/* | tests/fuzz/*) continue ;;
+            */tests/*/main.rs | tests/*/main.rs) ;;
+            */tests/*/*.rs | tests/*/*.rs)
+                root=${file%/*}/main.rs
+                module=${file##*/}
+                module=${module%.rs}::
+                ;;
+        esac
+        if [ ! -e "$root" ] || grep -q '^#!\[cfg(target_os = "linux")\]' "$file" "$root"; then continue; fi
+        awk -v file="$file" -v module="$module" '
+            /#\[test\]/ { test = 1 }
+            test && /fn / {
+                test = 0
+                sub(/.*fn /, "")
+                sub(/[(<].*/, "")
+                if (length(module $0) > 31) { print file ": " module $0 ": more than 31 characters"; long = 1 }
+            }
+            END { exit long }' "$file" || found=yes
+    done
+    [ -z "$found" ]
 }
 
 scripts() {

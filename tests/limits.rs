@@ -128,8 +128,9 @@ fn address(number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(11 << 24 | number)
 }
 
+/// Whoever asks for it.
 #[test]
-fn a_victim_is_sent_its_limit_whoever_asks() {
+fn a_victim_is_sent_its_limit() {
     let mut subject = Subject::new(Some((1, 10)));
     let bubbles = (0..1000_u16).map(|number| {
         let bubble = bubble(RELAY, teredo(CLIENT, 1024 + number));
@@ -142,8 +143,9 @@ fn a_victim_is_sent_its_limit_whoever_asks() {
     assert_eq!(sent((0..9).map(|_| subject.solicit(CLIENT))), 1);
 }
 
+/// The limit is that of the receiver.
 #[test]
-fn who_asks_for_others_is_not_limited() {
+fn who_asks_is_not_limited() {
     let mut subject = Subject::new(Some((1, 1)));
     let bubbles = (0..1000).map(|number| {
         let bubble = bubble(RELAY, teredo(address(number), 4000));
@@ -168,7 +170,7 @@ fn a_native_site_is_sent_its_limit() {
 }
 
 #[test]
-fn nonsense_spends_nobodys_allowance() {
+fn nonsense_spends_no_allowance() {
     let mut subject = Subject::new(Some((1, 1)));
     let mut wrong = solicitation(1, false);
     *wrong.last_mut().unwrap() ^= 1;
@@ -181,7 +183,7 @@ fn nonsense_spends_nobodys_allowance() {
 
 /// As the manual's example has it, and as it comes.
 #[test]
-fn a_forger_costs_nobody_but_who_has_the_address() {
+fn a_forger_costs_one_address() {
     for limit in [(500, 2000), (10_000, 10_000)] {
         let mut subject = Subject::new(Some(limit));
         let victim = Ipv4Addr::new(198, 51, 100, 99);
@@ -202,8 +204,9 @@ fn a_forger_costs_nobody_but_who_has_the_address() {
     }
 }
 
+/// Their neighbour in the same network is answered every time.
 #[test]
-fn two_busy_hosts_leave_their_neighbour_everything() {
+fn two_busy_hosts_cost_nobody() {
     let mut subject = Subject::new(Some((10_000, 10_000)));
     let busy = [8, 9].map(|host| Ipv4Addr::new(198, 51, 100, host));
     let mut answers = [0, 0];
@@ -223,14 +226,14 @@ fn two_busy_hosts_leave_their_neighbour_everything() {
 }
 
 #[test]
-fn without_a_limit_nobody_is_refused() {
+fn no_limit_refuses_nobody() {
     let mut subject = Subject::new(None);
     assert_eq!(sent((0..100_000).map(|_| subject.solicit(CLIENT))), 100_000);
 }
 
 /// With a limit or without.
 #[test]
-fn networks_share_while_more_arrives_than_can_be_answered() {
+fn networks_share_what_is_scarce() {
     for limit in [None, Some((10_000, 10_000))] {
         let mut subject = Subject::new(limit);
         let mut crowded = 0;
@@ -251,7 +254,7 @@ fn networks_share_while_more_arrives_than_can_be_answered() {
 
 /// It is not sent, so that its receiver may still have as much.
 #[test]
-fn what_a_network_is_refused_spends_no_allowance() {
+fn a_refusal_spends_no_allowance() {
     let mut subject = Subject::new(Some((1, 8000)));
     let mut had = 0;
     for _ in 0..10 {

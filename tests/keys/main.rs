@@ -62,8 +62,9 @@ fn clients_are_read() {
     assert_eq!(file.keys[2].secret.as_bytes(), counting);
 }
 
+/// Each is shown with its place.
 #[test]
-fn every_fault_is_shown_with_its_place_and_no_secret() {
+fn every_fault_without_a_secret() {
     let path = Path::new("tests/keys/bad.keys");
     let file = KeyFile::parse(path, &fs::read(path).unwrap());
     let text = shown(&file);
@@ -72,8 +73,9 @@ fn every_fault_is_shown_with_its_place_and_no_secret() {
     assert!(!text.contains("2233"), "{text}");
 }
 
+/// Where there are many.
 #[test]
-fn of_many_faults_the_first_are_shown() {
+fn the_first_faults_are_shown() {
     let file = parse(&"client\n".repeat(25));
     assert_eq!(file.diagnostics.len(), 21);
     let last = file.diagnostics.last().unwrap().to_string();
@@ -110,7 +112,7 @@ fn faults(scratch: &Scratch, directives: &str) -> String {
 }
 
 #[test]
-fn the_configuration_names_the_file() {
+fn the_configuration_names_it() {
     let scratch = Scratch::new();
     let path = keys(&scratch, &format!("client hmac-sha1 {SECRET}\n"));
     let qualification = |demand: &str, path: &str| {
@@ -133,8 +135,9 @@ fn the_configuration_names_the_file() {
     }
 }
 
+/// They are found in one run.
 #[test]
-fn faults_of_both_files_are_found_in_one_run() {
+fn faults_of_both_files() {
     let scratch = Scratch::new();
     keys(&scratch, &format!("client hmac-sha1 {SECRET}\nclient\n"));
     let directives = "SecureQualificationKeys keys\nSecureQualification required\nWorkers 0";
@@ -168,8 +171,9 @@ fn directives_go_together() {
     assert!(parsed.config.is_some());
 }
 
+/// That is, one that others may use; and so is what is no regular file.
 #[test]
-fn a_file_that_others_may_read_or_that_is_none_is_refused() {
+fn an_open_file_is_refused() {
     let scratch = Scratch::new();
     let path = keys(&scratch, &format!("client hmac-sha1 {SECRET}\n"));
     let said = |name: &str| {
@@ -202,7 +206,7 @@ fn a_file_that_others_may_read_or_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_file_of_another_user_is_refused() {
+fn another_users_file_is_refused() {
     if !harness::root() {
         return;
     }
@@ -220,7 +224,7 @@ fn a_file_of_another_user_is_refused() {
 /// As systemd makes it for a service with a user of its own: root's, and an access control list lets the user read it. Its mask
 /// is what the mode shows for the group, by whose right this test reads it.
 #[test]
-fn a_credential_of_systemd_is_taken() {
+fn a_systemd_credential_is_taken() {
     if !harness::root() {
         return;
     }

@@ -90,8 +90,9 @@ fn client_line(secret: &[u8], more: &str) -> String {
     format!("client hmac-sha1 {}{more}\n", hex(secret))
 }
 
+/// And keeps those it has while the file is faulty.
 #[test]
-fn keys_are_read_again_on_reload_and_kept_while_a_file_is_faulty() {
+fn a_reload_reads_keys() {
     if !harness::root() {
         return;
     }
@@ -171,7 +172,7 @@ fn occurrences(pid: Pid, needle: &[u8]) -> usize {
 /// The monitor keeps each secret once, for the next worker. A worker keeps what it computes with, and never the secret.
 #[test]
 #[cfg(target_os = "linux")]
-fn secrets_are_nowhere_but_where_they_are_needed() {
+fn secrets_stay_secret() {
     if !harness::root() {
         return;
     }
@@ -231,8 +232,9 @@ fn probe(scratch: &Scratch, server: Ipv4Addr, line: &str) -> (Option<i32>, Strin
     (ended.status.code(), said)
 }
 
+/// The probe proves who it is, and has the server prove itself.
 #[test]
-fn the_probe_proves_who_it_is_and_has_the_server_prove_itself() {
+fn both_sides_prove() {
     if !harness::root() {
         return;
     }

@@ -33,7 +33,7 @@ fn replies(events: &[Event]) -> usize {
 
 /// Direct and indirect bubbles open both NATs; the echoes themselves do not cross the server.
 #[test]
-fn two_behind_restricted_nats_ping_each_other() {
+fn two_restricted_ping_each_other() {
     for nats in [
         [Nat::None, Nat::None],
         [Nat::Restricted, Nat::None],
@@ -53,7 +53,7 @@ fn two_behind_restricted_nats_ping_each_other() {
 
 /// RFC 4380 section 5.2.6: at most four in 300 seconds, then it is said.
 #[test]
-fn a_peer_that_is_not_there_gets_four_bubbles_through_its_server() {
+fn absent_peer_gets_four_bubbles() {
     let mut world = World::new([Nat::Restricted, Nat::Restricted]);
     let address = TeredoAddress {
         mapped: "203.0.113.99:9".parse().unwrap(),
@@ -74,7 +74,7 @@ fn a_peer_that_is_not_there_gets_four_bubbles_through_its_server() {
 
 /// Whoever asks again and again gets four answers.
 #[test]
-fn bubbles_are_answered_four_times_in_vain() {
+fn four_bubbles_are_answered() {
     let mut world = World::new([Nat::Restricted, Nat::Restricted]);
     let peer = TeredoAddress {
         mapped: "203.0.113.99:9".parse().unwrap(),
@@ -91,7 +91,7 @@ fn bubbles_are_answered_four_times_in_vain() {
 
 /// Some NATs hairpin with their inner address in place of the sender's mapped one.
 #[test]
-fn two_behind_one_nat_that_hairpins() {
+fn two_behind_a_hairpinning_nat() {
     for inner in [false, true] {
         let mut world = World::new([Nat::Shared { inner }, Nat::Shared { inner }]);
         let peer = world.address(1);
@@ -121,7 +121,7 @@ fn a_forged_source_is_not_trusted() {
 
 /// RFC 4380 section 5.2.9, through a relay that asks for a bubble first.
 #[test]
-fn a_native_address_through_a_relay() {
+fn a_native_one_through_a_relay() {
     let mut world = World::new([Nat::Restricted, Nat::None]);
     world.relay = true;
     world.test(0, NATIVE);
@@ -135,7 +135,7 @@ fn a_native_address_through_a_relay() {
 }
 
 #[test]
-fn a_native_address_that_nothing_comes_from() {
+fn nothing_from_a_native_address() {
     let mut world = World::new([Nat::Restricted, Nat::None]);
     world.test(0, NATIVE);
     world.run(Duration::from_secs(20));
@@ -149,7 +149,7 @@ fn a_native_address_that_nothing_comes_from() {
 
 /// RFC 4380 section 5.2.5: the server is asked before the NAT forgets, and a new mapping is a new address.
 #[test]
-fn the_mapping_is_kept_alive_and_its_change_is_seen() {
+fn the_mapping_is_kept_alive() {
     let mut world = World::new([Nat::Restricted, Nat::Restricted]);
     world.run(Duration::from_secs(300));
     // Every 22.5 to 30 seconds.
@@ -168,7 +168,7 @@ fn the_mapping_is_kept_alive_and_its_change_is_seen() {
 }
 
 #[test]
-fn a_server_that_stops_is_said_once() {
+fn a_stopped_server_is_said_once() {
     let mut world = World::new([Nat::Restricted, Nat::Restricted]);
     world.server_answers = false;
     world.run(Duration::from_secs(200));

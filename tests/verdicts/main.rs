@@ -38,7 +38,7 @@ fn a_right_server_works() {
 }
 
 #[test]
-fn each_wrong_server_is_told_by_name() {
+fn each_wrong_server_has_a_name() {
     let cases: [(&str, Server, &[&str]); 22] = [
         ("returns what it gets", servers::echo(), &["invalid-answer"]),
         ("a name server", servers::name_server(), &["invalid-answer"]),
@@ -200,8 +200,9 @@ fn a_packet_filter_is_no_nat() {
     assert!(!World::new(Nat::NONE, server()).ask().nat.unwrap().filtered);
 }
 
+/// With --one-address.
 #[test]
-fn one_address_is_enough_where_it_is_said_so() {
+fn one_address_may_be_enough() {
     let mut world = World::new(Nat::NONE, servers::primary_only());
     world.target.secondary = None;
     let report = world.ask();
@@ -219,7 +220,7 @@ fn one_address_is_enough_where_it_is_said_so() {
 
 /// A laboratory's server is asked from a laboratory's addresses.
 #[test]
-fn where_the_server_is_private_its_clients_may_be() {
+fn a_private_server_and_client() {
     let private = |server: Server| {
         let mut world = World::new(Nat::NONE, server);
         world.target.primary = "10.0.0.1".parse().unwrap();
@@ -233,7 +234,7 @@ fn where_the_server_is_private_its_clients_may_be() {
 }
 
 #[test]
-fn another_service_has_another_prefix() {
+fn another_service_has_its_prefix() {
     let mut world = World::new(Nat::NONE, servers::prefix("3ffe:831f:c633:6401::"));
     assert!(!world.ask().works());
     let mut world = World::new(Nat::NONE, servers::prefix("3ffe:831f:c633:6401::"));
@@ -252,7 +253,7 @@ fn two_of_three_may_be_lost() {
 
 /// Silence takes all of the time only where nothing has been heard.
 #[test]
-fn a_question_is_given_up_early_once_the_server_is_heard() {
+fn a_question_is_given_up_early() {
     let mut world = World::new(Nat::NONE, servers::silent());
     world.ask();
     assert_eq!(world.elapsed(), Duration::from_secs(5));
@@ -280,14 +281,15 @@ fn a_refusal_ends_it() {
 
 /// Whoever guesses the port and not the nonce changes nothing.
 #[test]
-fn a_forged_answer_does_not_outweigh_the_true_one() {
+fn a_forged_answer_does_not_count() {
     let report = World::new(Nat::NONE, servers::forged_first()).ask();
     assert!(report.works(), "{:?}", report.faults);
     assert_eq!(report.primary.unwrap().mapped.port(), 5000);
 }
 
+/// What the system here does not send says nothing of the server.
 #[test]
-fn what_the_system_does_not_send_is_no_verdict_on_the_server() {
+fn not_sent_is_no_verdict() {
     let mut world = World::new(Nat::NONE, server());
     world.fails = Some("send 198.51.100.1:3544: not permitted");
     let report: Report = world.ask();
