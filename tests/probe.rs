@@ -4,16 +4,17 @@
 
 mod harness;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use harness::system::Turn;
-use harness::{Scratch, Server, addresses, another_address, has, output};
+use harness::system::{Turn, wait};
+use harness::{DEADLINE, Scratch, Server, addresses, another_address, has, output};
 
 /// Exit code and output of the probe.
 fn probe(arguments: &[&str], server: Ipv4Addr) -> (Option<i32>, String) {
@@ -286,16 +287,15 @@ fn nobody_reads() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_teredo-probe"));
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let ended = command
+    let mut child = command
         .arg(primary.to_string())
         .stdout(writer)
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap()
-        .wait_with_output()
         .unwrap();
-    assert_eq!(ended.status.code(), Some(1));
-    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+    assert_eq!(wait(&mut child).code(), Some(1));
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert_eq!(said, "");
 }
 
 /// Three terminals on one machine: a server, a client that listens, one that pings it. With one address, as where only
@@ -360,7 +360,7 @@ fn a_ping_in_vain() {
 /// A `teredo-probe --listen` until it is stopped.
 struct Listener {
     child: std::process::Child,
-    lines: BufReader<ChildStdout>,
+    lines: Receiver<String>,
     seen: String,
 }
 
@@ -373,16 +373,20 @@ impl Listener {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            let mut said = stdout.lines().map_while(Result::ok);
+            said.try_for_each(|line| sender.send(line + "\n"))
+        });
         let mut listener = Self {
             child,
             lines,
             seen: String::new(),
         };
         loop {
-            let mut line = String::new();
-            let read = listener.lines.read_line(&mut line).unwrap();
-            assert!(read > 0, "no address: {}", listener.seen);
+            let line = listener.lines.recv_timeout(DEADLINE);
+            let line = line.unwrap_or_else(|_| panic!("no address: {}", listener.seen));
             listener.seen.push_str(&line);
             if let Some(address) = line.trim().strip_prefix("Teredo address: ") {
                 let address = address.to_owned();
@@ -395,8 +399,11 @@ impl Listener {
     fn stop(mut self) -> String {
         let pid = Pid::from_raw(self.child.id().try_into().unwrap());
         kill(pid, Signal::SIGINT).unwrap();
-        self.lines.read_to_string(&mut self.seen).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{}", self.seen);
+        let status = wait(&mut self.child);
+        while let Ok(line) = self.lines.recv_timeout(DEADLINE) {
+            self.seen.push_str(&line);
+        }
+        assert!(status.success(), "{}", self.seen);
         std::mem::take(&mut self.seen)
     }
 }

@@ -17,6 +17,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command};
 
+use harness::system::wait;
 use harness::{Client, DEADLINE, Scratch, Server, addresses, may_run, root};
 use miredo_server::daemon::messages::VERSION;
 use nix::sys::signal::Signal;
@@ -46,7 +47,7 @@ impl Worker {
         // Nobody reads it where the answer is there already.
         let _ = self.monitor.write_all(order.as_bytes());
         let _ = self.monitor.shutdown(Shutdown::Write);
-        assert_eq!(self.child.wait().unwrap().code(), Some(1));
+        assert_eq!(wait(&mut self.child).code(), Some(1));
         let mut answer = [0; 4096];
         let len = self.monitor.read(&mut answer).unwrap();
         String::from_utf8(answer[..len].to_vec()).unwrap()

@@ -6,9 +6,10 @@
 )]
 
 mod common;
+#[path = "common/readable.rs"]
+mod readable;
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::num::NonZeroUsize;
@@ -21,6 +22,7 @@ use miredo_platform::{
 };
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use readable::readable;
 use socket2::SockRef;
 
 const PRIMARY: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -94,7 +96,7 @@ fn receive<M: Mover>(
     pair: &mut SocketPair<Here, M>,
     inbox: &mut Inbox,
 ) -> Result<Progress, String> {
-    async_io::block_on(poll_fn(|context| pair.poll_readable(context))).unwrap();
+    readable(pair).unwrap();
     pair.receive(inbox).map_err(|error| error.to_string())
 }
 

@@ -11,18 +11,19 @@
 mod common;
 #[path = "common/network.rs"]
 mod network;
+#[path = "common/readable.rs"]
+mod readable;
 
-use std::future::poll_fn;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, UdpSocket};
 use std::num::NonZeroUsize;
 
-use async_io::block_on;
 use miredo_platform::udp::{Mover, Plain, SocketPair};
 use miredo_platform::{
     Attached, BATCH, EchoPath, Endpoint, FastMover, Here, Icmp6, Inbox, NeighbourShare, Outbox,
     Progress, Raw, RawIcmp6, UdpPair, Via, host_addresses,
 };
 use network::{in_own_network, receive, run, watch_ipv6};
+use readable::readable;
 use socket2::SockRef;
 
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
@@ -211,7 +212,7 @@ fn hear<M: Mover>(pair: &mut SocketPair<Here, M>, count: u64) -> Heard {
         backlogged: false,
     };
     while heard.received + heard.dropped < count {
-        block_on(poll_fn(|context| pair.poll_readable(context))).unwrap();
+        readable(pair).unwrap();
         pair.receive(&mut inbox).unwrap();
         heard.received += inbox.len() as u64;
         heard.dropped += inbox.dropped(Via::Primary);

@@ -10,18 +10,15 @@
 
 #[path = "common/mod.rs"]
 mod common;
+#[path = "common/readable.rs"]
+mod readable;
 
-use std::future::poll_fn;
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::task::{Context, Wake, Waker};
-use std::thread;
-use std::time::Duration;
 
 use miredo_platform::udp::{Mover, SocketPair};
 use miredo_platform::{
@@ -29,14 +26,12 @@ use miredo_platform::{
     Progress, UdpPair, Via,
 };
 use nix::poll::{PollFd, PollFlags, poll};
+use readable::{PATIENCE, readable};
 use socket2::SockRef;
 
 const PRIMARY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const SECONDARY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
-
-/// No datagram takes longer to this host, however busy it is.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One pair and where it listens.
 struct Subject<M> {
@@ -93,22 +88,6 @@ fn open() -> PairSockets {
             .unwrap();
     }
     sockets
-}
-
-/// Waits until the pair is readable; ends the program where it never is. Nothing but the pair is at the reactor, whose ways are
-/// under test.
-fn readable<M: Mover>(pair: &mut SocketPair<Here, M>) -> std::io::Result<()> {
-    let name = thread::current().name().unwrap_or_default().to_owned();
-    let (over, waiting) = channel::<()>();
-    thread::spawn(move || {
-        if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            let _ = writeln!(std::io::stderr(), "{name}: nothing arrives");
-            std::process::abort();
-        }
-    });
-    let outcome = async_io::block_on(poll_fn(|context| pair.poll_readable(context)));
-    drop(over);
-    outcome
 }
 
 /// Whether this host has the addresses that these tests want.
