@@ -182,6 +182,36 @@ fn half_a_message_serves_nobody() {
     server.stop();
 }
 
+/// What a worker says before it ends is told, also where it does not wait for its order.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_early_word_is_heard() {
+    let tool = Command::new("strace").arg("-V").output().is_ok();
+    if !root() || !may_run(tool, "needs strace") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let config = format!("ServerBindAddress {primary}\nAllowPrivateAddresses yes\nWorkers 1\n");
+    let config = scratch.write("conf", &config);
+    let mut command = Command::new("strace");
+    // The monitor's messages leave half a second late, so that the worker has ended.
+    command.args(["-D", "-qq", "-e", "inject=sendto:delay_enter=500000", "-o"]);
+    command.arg(scratch.path("trace")).arg(scratch.program());
+    command.arg("-f").arg("-c").arg(config);
+    let mut server = Server::start(command.arg("-p").arg(scratch.path("pid")));
+    for (says, words) in [
+        ("{\"failed\":\"it panicked\"}\n", ": it panicked"),
+        ("", "the worker ended before it served: exit status: 0"),
+    ] {
+        install(&scratch, says);
+        server.signal(Signal::SIGHUP);
+        let line = server.expect("not reloaded, still serving");
+        assert!(line.contains(words), "{says}: {line}");
+    }
+    server.stop();
+}
+
 /// The command line of a worker tells nothing.
 #[test]
 #[cfg(target_os = "linux")]

@@ -77,8 +77,17 @@ impl Child {
             asked: 0,
             words: None,
         };
-        if let Err(error) = child.channel.queue(&ToWorker::Order(Box::new(order))) {
-            child.end_because(&format!("the worker does not take its order: {error}"));
+        match child.channel.queue(&ToWorker::Order(Box::new(order))) {
+            // One that has ended already. What it said, and its status, tell more.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+                ) => {}
+            Err(error) => {
+                child.end_because(&format!("the worker does not take its order: {error}"))
+            }
+            Ok(()) => {}
         }
         Ok(child)
     }
