@@ -9,7 +9,7 @@
 //! | [`server`] | what becomes of one datagram; no socket, clock, log or allocation |
 //! | [`qualification`] | secrets that server and clients share, and what they prove with them |
 //! | [`limit`] | how much one receiver is sent, and how networks share |
-//! | [`verdict`] | what was done, or which rule dropped the datagram; counted by both |
+//! | [`verdict`] | what was done, or which rule dropped the datagram; both are counted |
 //! | [`run`] | the loops between platform and server |
 //! | [`report`] | what a loop counts, and tells the log |
 //! | [`cli`] | the options of miredo-server(8) |

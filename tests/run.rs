@@ -21,7 +21,7 @@ use miredo_server::verdict::{Counters, Kind, Loss, Reason};
 use miredo_server::wire::address::{ServicePrefix, TeredoAddress};
 use miredo_server::wire::icmp6::{ECHO_REQUEST, Echo};
 use platform::Via;
-use platform::fake::{self, Fate, RawEnd, UdpEnd};
+use platform::fake::{self, Outcome, RawEnd, UdpEnd};
 
 const PRIMARY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 40000);
@@ -183,11 +183,13 @@ fn echoes_without_a_way_are_lost() {
 #[test]
 fn losses_are_counted() {
     let lp = Loop::start(true);
-    lp.udp
-        .decide([Fate::WouldBlock, Fate::Refuse(ErrorKind::PermissionDenied)]);
+    lp.udp.decide([
+        Outcome::WouldBlock,
+        Outcome::Refuse(ErrorKind::PermissionDenied),
+    ]);
     lp.raw.decide([
-        Fate::Refuse(ErrorKind::NetworkUnreachable),
-        Fate::WouldBlock,
+        Outcome::Refuse(ErrorKind::NetworkUnreachable),
+        Outcome::WouldBlock,
     ]);
     for nonce in 0..3 {
         lp.udp

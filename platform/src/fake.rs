@@ -48,7 +48,7 @@ fn udp_with(secondary: bool) -> (FakeUdp, UdpEnd) {
 
 /// What becomes of something that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Outcome {
     /// It is sent and recorded.
     Pass,
     /// It is taken and lost on the way: reported as sent, never recorded.
@@ -122,7 +122,7 @@ struct Arriving {
 type RawState = Sent<SentIcmp6>;
 
 struct Sent<T> {
-    fates: VecDeque<Fate>,
+    outcomes: VecDeque<Outcome>,
     record: Vec<T>,
 }
 
@@ -166,8 +166,8 @@ impl UdpEnd {
     }
 
     /// Decides over the next datagrams that are sent, in order, after those already decided. Later ones pass.
-    pub fn decide(&self, fates: impl IntoIterator<Item = Fate>) {
-        lock(&self.0).sent.fates.extend(fates);
+    pub fn decide(&self, outcomes: impl IntoIterator<Item = Outcome>) {
+        lock(&self.0).sent.outcomes.extend(outcomes);
     }
 
     /// Takes what was sent since the last call, in order.
@@ -263,8 +263,8 @@ impl UdpPair for FakeUdp {
 
 impl RawEnd {
     /// Decides over the next messages that are sent, in order, after those already decided. Later ones pass.
-    pub fn decide(&self, fates: impl IntoIterator<Item = Fate>) {
-        lock(&self.0).fates.extend(fates);
+    pub fn decide(&self, outcomes: impl IntoIterator<Item = Outcome>) {
+        lock(&self.0).outcomes.extend(outcomes);
     }
 
     /// Takes what was sent since the last call, in order.
@@ -286,11 +286,11 @@ impl RawIcmp6 for FakeRaw {
 
 impl<T> Sent<T> {
     fn take(&mut self, thing: impl FnOnce() -> T) -> io::Result<Progress> {
-        match self.fates.pop_front().unwrap_or(Fate::Pass) {
-            Fate::Pass => self.record.push(thing()),
-            Fate::Lose => {}
-            Fate::WouldBlock => return Ok(Progress::WouldBlock),
-            Fate::Refuse(kind) => return Err(kind.into()),
+        match self.outcomes.pop_front().unwrap_or(Outcome::Pass) {
+            Outcome::Pass => self.record.push(thing()),
+            Outcome::Lose => {}
+            Outcome::WouldBlock => return Ok(Progress::WouldBlock),
+            Outcome::Refuse(kind) => return Err(kind.into()),
         }
         Ok(Progress::Moved(1))
     }
@@ -299,7 +299,7 @@ impl<T> Sent<T> {
 impl<T> Default for Sent<T> {
     fn default() -> Self {
         Self {
-            fates: VecDeque::new(),
+            outcomes: VecDeque::new(),
             record: Vec::new(),
         }
     }

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::thread;
 use std::time::Duration;
 
-use miredo_platform::fake::{self, FakeUdp, Fate, SentDatagram};
+use miredo_platform::fake::{self, FakeUdp, Outcome, SentDatagram};
 use miredo_platform::{
     BATCH, DATAGRAM_MAX, Icmp6, Inbox, Outbox, Progress, RawIcmp6, UdpPair, Via,
 };
@@ -71,8 +71,8 @@ fn late_datagrams_are_overtaken() {
 #[test]
 fn fates_are_met_in_order() {
     let (mut pair, end) = fake::udp();
-    let refuse = Fate::Refuse(ErrorKind::HostUnreachable);
-    end.decide([Fate::Pass, Fate::Lose, Fate::WouldBlock, refuse]);
+    let refuse = Outcome::Refuse(ErrorKind::HostUnreachable);
+    end.decide([Outcome::Pass, Outcome::Lose, Outcome::WouldBlock, refuse]);
     let report = pair.send(&outbox(b"abcde"));
     assert_eq!((report.sent, report.would_block, report.failed), (3, 1, 1));
     assert_eq!(report.error.unwrap().1.kind(), ErrorKind::HostUnreachable);
@@ -130,8 +130,8 @@ fn raw_messages_are_recorded() {
         message: b"message",
     };
     end.decide([
-        Fate::WouldBlock,
-        Fate::Refuse(ErrorKind::NetworkUnreachable),
+        Outcome::WouldBlock,
+        Outcome::Refuse(ErrorKind::NetworkUnreachable),
     ]);
     assert_eq!(raw.send(&echo).unwrap(), Progress::WouldBlock);
     assert_eq!(

@@ -49,13 +49,13 @@ fn crowd(network: [u8; 4], length: u32, rate: f64) -> Crowd {
 
 /// What became of the questions of a crowd.
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
-struct Fate {
+struct Outcome {
     asked: f64,
     answered: f64,
     refused: f64,
 }
 
-impl Fate {
+impl Outcome {
     fn part(self) -> f64 {
         self.answered / self.asked
     }
@@ -101,9 +101,9 @@ impl Random {
 }
 
 impl Worker {
-    /// Serves for so long; the fates are those of what was asked after `from`.
-    fn serve(self, crowds: &[Crowd], from: u64, until: u64) -> Vec<Fate> {
-        let mut fates = vec![Fate::default(); crowds.len()];
+    /// Serves for so long; the outcomes are those of what was asked after `from`.
+    fn serve(self, crowds: &[Crowd], from: u64, until: u64) -> Vec<Outcome> {
+        let mut outcomes = vec![Outcome::default(); crowds.len()];
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
         let mut shares = Shares::new();
         let mut coming: BinaryHeap<_> = crowds
@@ -124,7 +124,7 @@ impl Worker {
                 let part = u64::from(random.next()) & ((1 << (32 - crowd.length)) - 1);
                 let source = Ipv4Addr::from_bits(crowd.network.to_bits() | part as u32);
                 let counts = at >= from;
-                fates[index].asked += f64::from(u8::from(counts));
+                outcomes[index].asked += f64::from(u8::from(counts));
                 if waiting.len() < BUFFER {
                     waiting.push_back((index, source, counts));
                 }
@@ -154,13 +154,13 @@ impl Worker {
                 }
                 let answered = !self.shares || shares.admit(source, now);
                 cost += u64::from(answered) * ANSWER;
-                let fate = &mut fates[index];
-                fate.answered += f64::from(u8::from(answered && counts));
-                fate.refused += f64::from(u8::from(!answered && counts));
+                let outcome = &mut outcomes[index];
+                outcome.answered += f64::from(u8::from(answered && counts));
+                outcome.refused += f64::from(u8::from(!answered && counts));
             }
             now += cost;
         }
-        fates
+        outcomes
     }
 }
 
@@ -229,13 +229,13 @@ fn busy_networks_share_alike_and_quiet_ones_lose_nothing() {
             crowd([11, 0, 0, 0], 8, 120e3),
             crowd([203, 0, 113, 5], 32, 1000.0),
         ];
-        let fates = worker.serve(&crowds, WARM, END);
+        let outcomes = worker.serve(&crowds, WARM, END);
         let share = capacity(221e3) / 3.0 * (END - WARM) as f64 / SECOND as f64;
-        for fate in &fates[..3] {
-            let part = fate.answered / share;
-            assert!((0.85..1.1).contains(&part), "{part} {fates:?}");
+        for outcome in &outcomes[..3] {
+            let part = outcome.answered / share;
+            assert!((0.85..1.1).contains(&part), "{part} {outcomes:?}");
         }
-        assert!(fates[3].part() > 0.99, "{fates:?}");
+        assert!(outcomes[3].part() > 0.99, "{outcomes:?}");
     }
 }
 
@@ -250,8 +250,11 @@ fn nothing_is_refused_that_can_be_answered() {
             crowd([198, 0, 0, 0], 8, 45e3),
             crowd([192, 0, 2, 7], 32, 1000.0),
         ];
-        for fate in worker.serve(&crowds, 0, END) {
-            assert!(fate.refused == 0.0 && fate.part() > 0.99, "{fate:?}");
+        for outcome in worker.serve(&crowds, 0, END) {
+            assert!(
+                outcome.refused == 0.0 && outcome.part() > 0.99,
+                "{outcome:?}"
+            );
         }
     }
 }
@@ -265,8 +268,11 @@ fn a_burst_is_answered() {
             ..crowd([192, 0, 2, 7], 32, size * 100.0)
         };
         let crowds = [crowd(CLIENT, 32, 1000.0), burst];
-        for fate in worker.serve(&crowds, 0, END) {
-            assert!(fate.refused == 0.0 && fate.part() > 0.99, "{fate:?}");
+        for outcome in worker.serve(&crowds, 0, END) {
+            assert!(
+                outcome.refused == 0.0 && outcome.part() > 0.99,
+                "{outcome:?}"
+            );
         }
     }
 }
@@ -283,10 +289,16 @@ fn when_the_flood_is_over_all_is_answered() {
             ..crowd([12, 0, 0, 0], 8, 80e3)
         };
         let crowds = [crowd(CLIENT, 32, 1000.0), flood, late];
-        let fates = worker.serve(&crowds, WARM + SECOND / 10, END);
-        assert!(fates[1].asked == 0.0, "{fates:?}");
-        assert!(fates[0].refused + fates[2].refused == 0.0, "{fates:?}");
-        assert!(fates[0].part().min(fates[2].part()) > 0.98, "{fates:?}");
+        let outcomes = worker.serve(&crowds, WARM + SECOND / 10, END);
+        assert!(outcomes[1].asked == 0.0, "{outcomes:?}");
+        assert!(
+            outcomes[0].refused + outcomes[2].refused == 0.0,
+            "{outcomes:?}"
+        );
+        assert!(
+            outcomes[0].part().min(outcomes[2].part()) > 0.98,
+            "{outcomes:?}"
+        );
     }
 }
 
@@ -325,9 +337,12 @@ fn junk_makes_nobody_refuse() {
             crowd([192, 0, 2, 7], 32, 1000.0),
             junk,
         ];
-        let fates = worker.serve(&crowds, 0, END);
-        assert!(fates[0].refused + fates[1].refused == 0.0, "{fates:?}");
-        assert!(fates[0].part() > 0.7, "{fates:?}");
+        let outcomes = worker.serve(&crowds, 0, END);
+        assert!(
+            outcomes[0].refused + outcomes[1].refused == 0.0,
+            "{outcomes:?}"
+        );
+        assert!(outcomes[0].part() > 0.7, "{outcomes:?}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! A Teredo client in user space that is qualified (RFC 4380 section 5.2): it keeps its mapping alive, opens ways to peers,
-//! sends and answers echo requests. No socket, no clock, no other packets. `reception` has what comes, `ways` how ways are opened.
+//! A Teredo client in user space that is qualified (RFC 4380 section 5.2): it keeps its mapping alive, opens paths to peers,
+//! sends and answers echo requests. No socket, no clock, no other packets. `reception` has what comes, `paths` how paths are opened.
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
@@ -16,8 +16,8 @@ use crate::wire::icmp6::{ECHO_REQUEST, Echo};
 use crate::wire::ipv6::{HEADER_LEN, Header};
 use crate::wire::scope::{is_global_unicast, is_local, is_never_unicast};
 
+mod paths;
 mod reception;
-mod ways;
 
 /// Something to tell whoever watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub enum Event {
     Address(Ipv6Addr),
     /// The server has not answered for a while.
     ServerSilent,
-    /// A bubble, or a pair, was sent to open the way to the peer: the how manieth.
+    /// A bubble, or a pair of them, was sent to open the way to the peer. The number counts from 1.
     Opening(Ipv6Addr, usize),
-    /// An echo request through the server tests the way to this address: the how manieth.
+    /// An echo request through the server tests the way to this address. The number counts from 1.
     Testing(Ipv6Addr, usize),
     /// A bubble came through the server from there.
     Bubble(Ipv6Addr, SocketAddrV4),

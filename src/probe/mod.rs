@@ -7,7 +7,7 @@
 //! | [`inquiry`] | one server asked: what to send when, until all is answered or given up |
 //! | [`verdict`], [`fault`] | answers to a report: does the server work, and if not, why |
 //! | [`nat`] | which kind of NAT the answers show |
-//! | [`client`], [`peer`], [`maintenance`] | a client that is qualified: ways to its peers, their limits, its mapping |
+//! | [`client`], [`peer`], [`maintenance`] | a client that is qualified: paths to its peers, their limits, its mapping |
 //! | [`text`], [`story`], [`packet`], [`summary`] | what a person reads |
 //! | [`json`], [`monitor`], [`prometheus`] | what programs read |
 //! | [`sockets`], [`rounds`], [`stop`], [`out`] | the edge: sockets, the loop around inquiries, signals, standard output |

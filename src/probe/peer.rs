@@ -53,12 +53,12 @@ pub struct Peer {
 
 /// Whether a bubble may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leave {
-    /// Yes, as the how manieth.
+pub enum Permission {
+    /// Yes; so many have been sent in 300 seconds then.
     Granted(usize),
-    /// Not before.
+    /// Not before this time.
     Later(Instant),
-    /// Four were in vain.
+    /// No: four were not answered.
     Refused,
 }
 
@@ -135,13 +135,13 @@ impl Peer {
     }
 
     /// Asks for leave to send a bubble now, and takes note of it.
-    pub fn bubble(&mut self, now: Instant) -> Leave {
-        leave(&mut self.bubbles, now)
+    pub fn bubble(&mut self, now: Instant) -> Permission {
+        permission(&mut self.bubbles, now)
     }
 
     /// The same for a nonce to where it seems to be, which goes by the same limits.
-    pub fn challenge(&mut self, now: Instant) -> Leave {
-        leave(&mut self.challenges, now)
+    pub fn challenge(&mut self, now: Instant) -> Permission {
+        permission(&mut self.challenges, now)
     }
 
     /// Tries again a while after `now`.
@@ -150,16 +150,16 @@ impl Peer {
     }
 }
 
-fn leave(sent: &mut VecDeque<Instant>, now: Instant) -> Leave {
+fn permission(sent: &mut VecDeque<Instant>, now: Instant) -> Permission {
     sent.retain(|sent| now.saturating_duration_since(*sent) < FORGET);
     let earliest = sent.back().and_then(|last| last.checked_add(SHORTEST));
     match earliest {
-        Some(earliest) if earliest > now => return Leave::Later(earliest),
-        _ if sent.len() >= TRIES => return Leave::Refused,
+        Some(earliest) if earliest > now => return Permission::Later(earliest),
+        _ if sent.len() >= TRIES => return Permission::Refused,
         _ => {}
     }
     sent.push_back(now);
-    Leave::Granted(sent.len())
+    Permission::Granted(sent.len())
 }
 
 /// The peers, few enough to look through.
@@ -221,16 +221,16 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut peer = Peer::new((Ipv6Addr::LOCALHOST, None), start);
-        assert_eq!(peer.bubble(at(0)), Leave::Granted(1));
-        assert_eq!(peer.bubble(at(1)), Leave::Later(at(2)));
+        assert_eq!(peer.bubble(at(0)), Permission::Granted(1));
+        assert_eq!(peer.bubble(at(1)), Permission::Later(at(2)));
         for (seconds, number) in [(2, 2), (4, 3), (100, 4)] {
-            assert_eq!(peer.bubble(at(seconds)), Leave::Granted(number));
+            assert_eq!(peer.bubble(at(seconds)), Permission::Granted(number));
         }
-        assert_eq!(peer.bubble(at(299)), Leave::Refused);
-        assert_eq!(peer.bubble(at(300)), Leave::Granted(4));
-        assert_eq!(peer.bubble(at(301)), Leave::Later(at(302)));
+        assert_eq!(peer.bubble(at(299)), Permission::Refused);
+        assert_eq!(peer.bubble(at(300)), Permission::Granted(4));
+        assert_eq!(peer.bubble(at(301)), Permission::Later(at(302)));
         peer.answered();
-        assert_eq!(peer.bubble(at(301)), Leave::Granted(1));
+        assert_eq!(peer.bubble(at(301)), Permission::Granted(1));
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Sockets {
                 Err(error) => match error.kind() {
                     io::ErrorKind::ConnectionRefused => return Heard::Refused,
                     io::ErrorKind::Interrupted => {}
-                    // Weather, or nothing there: silence is judged elsewhere.
+                    // A failure of the moment, or nothing has arrived. Who asks judges silence.
                     _ => return Heard::Nothing,
                 },
             }

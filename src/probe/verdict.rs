@@ -120,19 +120,19 @@ impl Report {
                 false
             }
             Outcome::Unfit { from, why } => {
-                self.blame(Fault::Unfit(*from, *why));
+                self.add_fault(Fault::Unfit(*from, *why));
                 false
             }
             Outcome::Refused => {
-                self.blame(Fault::Refused);
+                self.add_fault(Fault::Refused);
                 true
             }
             Outcome::Failed(why) => {
-                self.blame(Fault::Failed(why.clone()));
+                self.add_fault(Fault::Failed(why.clone()));
                 true
             }
             Outcome::Silent | Outcome::Unasked => {
-                self.blame(Fault::Silent);
+                self.add_fault(Fault::Silent);
                 true
             }
         };
@@ -164,13 +164,15 @@ impl Report {
         match (second, self.target.secondary) {
             (Outcome::Answered(answer), _) => {
                 if let Some(primary) = primary.filter(|primary| primary.prefix != answer.prefix) {
-                    self.blame(Fault::Disagree(primary.prefix, answer.prefix));
+                    self.add_fault(Fault::Disagree(primary.prefix, answer.prefix));
                 }
             }
-            (Outcome::Unfit { from, why }, _) => self.blame(Fault::Unfit(*from, *why)),
-            (Outcome::Refused, Some(secondary)) => self.blame(Fault::SecondaryRefused(secondary)),
-            (Outcome::Failed(why), Some(_)) => self.blame(Fault::SecondaryFailed(why.clone())),
-            (Outcome::Silent, Some(secondary)) => self.blame(Fault::SecondarySilent(secondary)),
+            (Outcome::Unfit { from, why }, _) => self.add_fault(Fault::Unfit(*from, *why)),
+            (Outcome::Refused, Some(secondary)) => {
+                self.add_fault(Fault::SecondaryRefused(secondary))
+            }
+            (Outcome::Failed(why), Some(_)) => self.add_fault(Fault::SecondaryFailed(why.clone())),
+            (Outcome::Silent, Some(secondary)) => self.add_fault(Fault::SecondarySilent(secondary)),
             (_, None) | (Outcome::Unasked, _) => {}
         }
     }
@@ -180,17 +182,17 @@ impl Report {
         let expected = Question::Cone.answered_from(&self.target);
         match (cone, expected) {
             (Outcome::Answered(answer), Some(expected)) if answer.from != expected => {
-                self.blame(Fault::ConeFrom(answer.from, expected));
+                self.add_fault(Fault::ConeFrom(answer.from, expected));
             }
             (Outcome::Answered(answer), _) => {
                 let other = self
                     .primary
                     .filter(|primary| primary.prefix != answer.prefix);
                 if let Some(primary) = other {
-                    self.blame(Fault::Disagree(primary.prefix, answer.prefix));
+                    self.add_fault(Fault::Disagree(primary.prefix, answer.prefix));
                 }
             }
-            (Outcome::Unfit { from, why }, _) => self.blame(Fault::Unfit(*from, *why)),
+            (Outcome::Unfit { from, why }, _) => self.add_fault(Fault::Unfit(*from, *why)),
             _ => {}
         }
     }
@@ -226,7 +228,7 @@ impl Report {
         // A laboratory's server has a laboratory's clients.
         let private = is_global_unicast(self.target.primary) && !is_global_unicast(*mapped.ip());
         if no_address || (private && mapped.ip() != here) {
-            self.blame(Fault::Mapped(mapped));
+            self.add_fault(Fault::Mapped(mapped));
         } else if private {
             self.warn(Warning::MappedPrivate(mapped));
         }
@@ -241,7 +243,7 @@ impl Report {
     fn judge_source(&mut self, outcome: &Outcome, asked: Ipv4Addr) {
         let expected = SocketAddrV4::new(asked, TEREDO_PORT);
         if let Some(answer) = outcome.answer().filter(|answer| answer.from != expected) {
-            self.blame(Fault::AnsweredFrom(answer.from, expected));
+            self.add_fault(Fault::AnsweredFrom(answer.from, expected));
         }
     }
 
@@ -273,7 +275,7 @@ impl Report {
     }
 
     /// Each fault once: that both addresses send the same nonsense needs no saying twice.
-    fn blame(&mut self, fault: Fault) {
+    fn add_fault(&mut self, fault: Fault) {
         let same = |known: &Fault| match (known, &fault) {
             (Fault::Unfit(_, known), Fault::Unfit(_, why)) => known == why,
             _ => *known == fault,

@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 use std::time::Instant;
 
 use super::{Client, Event, HOP_LIMIT, PACKET_MAX, bubble};
-use crate::probe::peer::{Leave, Peer};
+use crate::probe::peer::{Peer, Permission};
 use crate::probe::question::Nonce;
 use crate::wire::address::TeredoAddress;
 use crate::wire::icmp6::{ECHO_REQUEST, Echo};
@@ -39,10 +39,10 @@ impl Client {
             return;
         };
         match peer.bubble(now) {
-            Leave::Granted(_) => self.send_to(origin, bubble),
-            Leave::Later(_) => {}
-            Leave::Refused if peer.told => {}
-            Leave::Refused => {
+            Permission::Granted(_) => self.send_to(origin, bubble),
+            Permission::Later(_) => {}
+            Permission::Refused if peer.told => {}
+            Permission::Refused => {
                 peer.told = true;
                 self.events.push_back(Event::Limit(source));
             }
@@ -94,7 +94,7 @@ impl Client {
         let Some(peer) = self.peers.entry((address, None), now) else {
             return;
         };
-        if !matches!(peer.challenge(now), Leave::Granted(_)) {
+        if !matches!(peer.challenge(now), Permission::Granted(_)) {
             return;
         }
         let (nonce, _) = *peer.test.get_or_insert((fresh, 1));

@@ -1,10 +1,10 @@
-//! Ways to peers: opened, and used while they are open (RFC 4380 sections 5.2.4, 5.2.6 and 5.2.9).
+//! Paths to peers: opened, and used while they are open (RFC 4380 sections 5.2.4, 5.2.6 and 5.2.9).
 
 use std::net::{Ipv6Addr, SocketAddrV4};
 use std::time::Instant;
 
 use super::{Client, Event, bubble};
-use crate::probe::peer::{Key, Leave, TRIES};
+use crate::probe::peer::{Key, Permission, TRIES};
 use crate::wire::TEREDO_PORT;
 use crate::wire::address::TeredoAddress;
 
@@ -45,18 +45,18 @@ impl Client {
         let is_first = peer.next.is_none();
         let leave = match reachable && (peer.wanted || is_first) {
             true => peer.bubble(now),
-            false => Leave::Refused,
+            false => Permission::Refused,
         };
         match leave {
-            Leave::Granted(number) => {
+            Permission::Granted(number) => {
                 peer.try_again(now);
                 let bubble = bubble(self.own, key.0);
                 self.events.push_back(Event::Opening(key.0, number));
                 self.send_to(teredo.mapped, bubble.clone());
                 self.send_to(server, bubble);
             }
-            Leave::Later(when) => peer.next = Some(when),
-            Leave::Refused => {
+            Permission::Later(when) => peer.next = Some(when),
+            Permission::Refused => {
                 let event = Event::Limit(key.0);
                 self.events.extend(peer.wanted.then_some(event));
                 peer.give_up();
