@@ -179,7 +179,10 @@ fn a_wait_that_fails() {
     allow(&server, 1);
     server.signal(Signal::SIGHUP);
     server.expect("not reloaded");
-    server.expect("poll: ");
+    // It may have come before, once the limit held.
+    if !server.seen.iter().any(|line| line.contains("poll: ")) {
+        server.expect("poll: ");
+    }
     Client::new(primary).ask(primary, 1);
     allow(&server, 1024);
     server.signal(Signal::SIGHUP);
