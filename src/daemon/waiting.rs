@@ -5,14 +5,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 
 use super::Fault;
 use super::monitor::{self, Invocation};
 use super::notify;
 use super::plan::Plan;
-use super::poll::poll_until;
+use super::poll::poll_or_rest;
 use super::reader::Reader;
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
@@ -58,7 +57,7 @@ impl<'a> Waiting<'a> {
     /// first that it has not. `None` when a signal ends the server before.
     ///
     /// # Errors
-    /// Those of [`Sockets::open`], of `waits` and of poll(2).
+    /// Those of [`Sockets::open`] and of `waits`.
     pub fn open(
         mut self,
         waits: impl FnOnce(Ipv4Addr) -> Result<(), Fault>,
@@ -81,7 +80,7 @@ impl<'a> Waiting<'a> {
                 }
                 Some(Request::Reload) => self.reload(),
                 Some(Request::Report) => info!("{}", self.what()),
-                None => self.wait()?,
+                None => self.wait(),
             }
             self.tend_reading();
             self.look();
@@ -111,7 +110,7 @@ impl<'a> Waiting<'a> {
     }
 
     /// Waits until a signal comes, the reader says something, or it is time to look again.
-    fn wait(&self) -> Result<(), Fault> {
+    fn wait(&self) {
         let reader = self.reading.as_ref();
         let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
         let awaited = reader.and_then(Reader::awaited);
@@ -119,10 +118,7 @@ impl<'a> Waiting<'a> {
         let mut polled: Vec<_> = std::iter::once(signals).chain(awaited).collect();
         let next = Instant::now().checked_add(PAUSE);
         let deadlines = [next, reader.and_then(Reader::deadline)];
-        match poll_until(&mut polled, deadlines.into_iter().flatten().min()) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(Fault::new(format!("poll: {}", errno.desc()))),
-        }
+        poll_or_rest(&mut polled, deadlines.into_iter().flatten().min());
     }
 
     /// Reads the configuration again.
