@@ -19,6 +19,7 @@ use miredo_server::daemon::reader::{self, Reader};
 use miredo_server::daemon::signals::Signals;
 use miredo_server::daemon::sockets::Sockets;
 use miredo_server::daemon::statistics::Statistics;
+use miredo_server::daemon::status::Started;
 use miredo_server::daemon::waiting::Waiting;
 use miredo_server::daemon::{Fault, identity, notify, worker};
 use miredo_server::logging::{self, Target};
@@ -84,6 +85,7 @@ fn serve(options: Options) -> Result<(), Fault> {
         options,
         owner,
         program,
+        started: Started::now(),
     };
     let started = Cell::new(false);
     let log_fault = |fault: &Fault| {
@@ -92,7 +94,7 @@ fn serve(options: Options) -> Result<(), Fault> {
             error!("stopped; {fault}");
         }
     };
-    let opened = Waiting::new(&invocation, &mut signals, plan, raw)
+    let opened = Waiting::new(&invocation, &mut signals, plan, raw, statistics)
         .open(|address| {
             started.set(true);
             let Some(starting) = starting.take() else {
@@ -102,11 +104,11 @@ fn serve(options: Options) -> Result<(), Fault> {
             Ok(starting.ready()?)
         })
         .inspect_err(log_fault)?;
-    let Some((plan, sockets)) = opened else {
+    let Some(opened) = opened else {
         info!("stopped; it has served nobody");
         return Ok(());
     };
-    let counters = Monitor::new(invocation, plan, sockets, statistics, signals)
+    let counters = Monitor::new(invocation, opened, signals)
         .run(|plan| {
             if let Some(starting) = starting {
                 starting.ready()?;

@@ -15,7 +15,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use harness::system::until;
+use harness::system::{absent_address, until};
 use harness::{Client, DEADLINE, Scratch, Server, addresses, output, root, secondary_of};
 use miredo_server::daemon::status::{State, Status};
 use nix::sys::signal::{Signal, kill};
@@ -186,6 +186,41 @@ fn the_socket_is_its_own() {
     assert!(asked.status.success(), "{asked:?}");
     server.stop();
     assert!(!socket.exists());
+}
+
+/// A server that waits for an address says so.
+#[test]
+fn a_server_that_waits_tells_it() {
+    if !root() {
+        return;
+    }
+    let host = Host::new();
+    let absent = absent_address();
+    let text = format!("ServerBindAddress {absent}\nWaitForAddress yes\n");
+    host.scratch.write("conf", &text);
+    let mut server = Server::spawn(host.command().arg("-f"));
+    server.expect("waiting for ");
+    let status = host.status();
+    assert_eq!(
+        (status.state, status.primary.bound),
+        (State::Waiting, absent)
+    );
+    assert_eq!(status.worker_pid, None);
+    host.scratch
+        .write("conf", &format!("{text}StatisticsSocket off\n"));
+    server.signal(Signal::SIGHUP);
+    if cfg!(not(target_os = "openbsd")) {
+        server.expect("configuration reloaded");
+        assert!(host.no_status().contains("StatisticsSocket is off"));
+    }
+    host.configure("");
+    server.signal(Signal::SIGHUP);
+    server.expect("serving ");
+    if cfg!(not(target_os = "openbsd")) {
+        assert_eq!(host.status().state, State::Serving);
+    }
+    server.stop();
+    assert!(!host.path("miredo.sock").exists());
 }
 
 /// What is in the place of the socket stays there, and the server serves all the same, unless somebody asked for that place.

@@ -25,6 +25,8 @@ use super::reader::Reader;
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
 use super::statistics::Statistics;
+use super::status::Started;
+use super::waiting::Opened;
 use crate::cli::Options;
 use crate::logging::{self, Target};
 use crate::verdict::Counters;
@@ -46,6 +48,8 @@ pub struct Invocation {
     pub owner: Owner,
     /// The file that workers execute.
     pub program: Program,
+    /// When that was.
+    pub started: Started,
 }
 
 /// The privileged process: holds the sockets and keeps one worker serving on them.
@@ -102,13 +106,12 @@ struct Reload {
 
 impl Monitor {
     /// A monitor that has not started anything yet.
-    pub fn new(
-        invocation: Invocation,
-        plan: Plan,
-        sockets: Sockets,
-        statistics: Option<Statistics>,
-        signals: Signals,
-    ) -> Self {
+    pub fn new(invocation: Invocation, opened: Opened, signals: Signals) -> Self {
+        let Opened {
+            plan,
+            sockets,
+            statistics,
+        } = opened;
         Self {
             invocation,
             plan,
@@ -126,7 +129,7 @@ impl Monitor {
             counters: Counters::default(),
             reported: Counters::default(),
             statistics,
-            history: History::new(),
+            history: History::default(),
             told: Told::new(),
         }
     }

@@ -85,6 +85,22 @@ impl Statistics {
         }
     }
 
+    /// The socket of another plan; absent where that of `current` stays.
+    ///
+    /// # Errors
+    /// Those of [`Statistics::of_plan`].
+    pub fn adapt(
+        current: Option<&Self>,
+        options: &Options,
+        plan: &Plan,
+    ) -> Result<Option<Option<Self>>, Fault> {
+        let wanted = plan.service.statistics.path(options.pid_file());
+        match current.map(Self::path) == wanted.as_deref() {
+            true => Ok(None),
+            false => Self::of_plan(options, plan).map(Some),
+        }
+    }
+
     /// Listens at a path, in place of a server that is gone.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! What a running server tells of itself.
 
 use std::fmt;
+use std::time::{Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use super::channel::Message;
+use super::plan::Plan;
 use crate::conf::Address;
 use crate::escape::Escaped;
 use crate::verdict::Counters;
@@ -52,6 +54,49 @@ pub enum State {
     Reloading,
     /// The worker died, and no other serves yet.
     NotServing,
+    /// This host does not have an address yet.
+    Waiting,
+}
+
+/// When the server started.
+#[derive(Clone, Copy, Debug)]
+pub struct Started {
+    at: Instant,
+    /// The same on the clock of the wall.
+    time: SystemTime,
+}
+
+impl Started {
+    /// Now.
+    pub fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            time: SystemTime::now(),
+        }
+    }
+}
+
+impl Status {
+    /// Of a server that has done nothing yet.
+    pub fn new(state: State, plan: &Plan, started: Started, now: Instant) -> Self {
+        let since_1970 = started.time.duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state,
+            pid: std::process::id(),
+            worker_pid: None,
+            start_time_seconds: since_1970.unwrap_or_default().as_secs(),
+            uptime_seconds: now.saturating_duration_since(started.at).as_secs(),
+            primary: plan.addresses.primary,
+            secondary: plan.addresses.secondary,
+            prefix: plan.service.policy.prefix.to_string(),
+            workers: plan.threads.get(),
+            reloads: 0,
+            reloads_refused: 0,
+            restarts: 0,
+            counters: Count::all(&Counters::new()),
+        }
+    }
 }
 
 /// One counter. Names are text, so that a program reads what another version of it says.
@@ -98,6 +143,7 @@ impl fmt::Display for State {
         f.write_str(match self {
             Self::Serving => "serving",
             Self::Reloading => "serving, and reloading",
+            Self::Waiting => "waiting for an address that is not assigned to this host",
             Self::NotServing => "not serving: the worker died, and a new one is to start",
         })
     }

@@ -15,6 +15,8 @@ use super::poll::poll_or_rest;
 use super::reader::Reader;
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
+use super::statistics::Statistics;
+use super::status::{State, Status};
 use crate::logging::{self, Target};
 
 /// How long until the next look. Each system tells of new addresses in its own way; a look takes three system calls.
@@ -27,11 +29,23 @@ pub struct Waiting<'a> {
     signals: &'a mut Signals,
     plan: Plan,
     raw: Option<OwnedFd>,
+    statistics: Option<Statistics>,
     /// The address that was missing at the last look.
     missing: Option<Ipv4Addr>,
     reading: Option<Reader>,
     /// A reload was asked for while another was under way.
     reload_again: bool,
+}
+
+/// What a server has opened that does not wait any more.
+#[derive(Debug)]
+pub struct Opened {
+    /// What it is to serve.
+    pub plan: Plan,
+    /// Its sockets.
+    pub sockets: Sockets,
+    /// Where it tells what it does.
+    pub statistics: Option<Statistics>,
 }
 
 impl<'a> Waiting<'a> {
@@ -41,12 +55,14 @@ impl<'a> Waiting<'a> {
         signals: &'a mut Signals,
         plan: Plan,
         raw: Option<OwnedFd>,
+        statistics: Option<Statistics>,
     ) -> Self {
         Self {
             invocation,
             signals,
             plan,
             raw,
+            statistics,
             missing: None,
             reading: None,
             reload_again: false,
@@ -61,7 +77,7 @@ impl<'a> Waiting<'a> {
     pub fn open(
         mut self,
         waits: impl FnOnce(Ipv4Addr) -> Result<(), Fault>,
-    ) -> Result<Option<(Plan, Sockets)>, Fault> {
+    ) -> Result<Option<Opened>, Fault> {
         let mut waits = Some(waits);
         self.look();
         while self.missing.is_some() || self.reading.is_some() {
@@ -84,9 +100,25 @@ impl<'a> Waiting<'a> {
             }
             self.tend_reading();
             self.look();
+            self.tend_statistics(Instant::now());
         }
-        let sockets = Sockets::open(&self.plan, self.raw)?;
-        Ok(Some((self.plan, sockets)))
+        Ok(Some(Opened {
+            sockets: Sockets::open(&self.plan, self.raw)?,
+            plan: self.plan,
+            statistics: self.statistics,
+        }))
+    }
+
+    /// Tells whoever asks that the server waits.
+    fn tend_statistics(&mut self, now: Instant) {
+        let Some(statistics) = &mut self.statistics else {
+            return;
+        };
+        if self.missing.is_some() && statistics.accept(now) {
+            let started = self.invocation.started;
+            statistics.answer(&Status::new(State::Waiting, &self.plan, started, now), now);
+        }
+        statistics.tend(now);
     }
 
     /// Looks which address is missing, and says so when it is another one.
@@ -115,9 +147,19 @@ impl<'a> Waiting<'a> {
         let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
         let awaited = reader.and_then(Reader::awaited);
         let awaited = awaited.map(|(end, flags)| PollFd::new(end, flags));
-        let mut polled: Vec<_> = std::iter::once(signals).chain(awaited).collect();
+        let statistics = self.statistics.as_ref();
+        let asked = statistics.into_iter().flat_map(Statistics::awaited);
+        let asked = asked.map(|(end, flags)| PollFd::new(end, flags));
+        let mut polled: Vec<_> = std::iter::once(signals)
+            .chain(awaited)
+            .chain(asked.filter(|_| self.missing.is_some()))
+            .collect();
         let next = Instant::now().checked_add(PAUSE);
-        let deadlines = [next, reader.and_then(Reader::deadline)];
+        let deadlines = [
+            next,
+            reader.and_then(Reader::deadline),
+            statistics.and_then(Statistics::deadline),
+        ];
         poll_or_rest(&mut polled, deadlines.into_iter().flatten().min());
     }
 
@@ -160,6 +202,10 @@ impl<'a> Waiting<'a> {
         }
         if plan.service.echo_path != self.plan.service.echo_path {
             self.raw = Sockets::open_raw(&plan)?;
+        }
+        let options = &self.invocation.options;
+        if let Some(statistics) = Statistics::adapt(self.statistics.as_ref(), options, &plan)? {
+            self.statistics = statistics;
         }
         if let Target::Syslog(facility) = monitor::target(&self.invocation.options, &plan) {
             logging::init(Target::Syslog(facility));

@@ -48,7 +48,8 @@ impl Monitor {
     /// The new worker is to serve before the old one stops, on the same sockets where the address is the same.
     fn begin_reload(&mut self, plan: Plan) -> Result<(), Fault> {
         let sockets = self.sockets.adapt(&plan)?;
-        let statistics = self.adapt_statistics(&plan)?;
+        let statistics =
+            Statistics::adapt(self.statistics.as_ref(), &self.invocation.options, &plan)?;
         let child = self.start_worker(&plan, &sockets)?;
         // A replacement that does not serve yet comes too late.
         if let Some((mut late, _)) = self.starting.take() {
@@ -62,16 +63,6 @@ impl Monitor {
         };
         self.starting = Some((child, Purpose::Reload(Box::new(reload))));
         Ok(())
-    }
-
-    /// The statistics socket for another plan, unless it stays as it is.
-    fn adapt_statistics(&self, plan: &Plan) -> Result<Option<Option<Statistics>>, Fault> {
-        let options = &self.invocation.options;
-        let wanted = plan.service.statistics.path(options.pid_file());
-        match self.statistics.as_ref().map(Statistics::path) == wanted.as_deref() {
-            true => Ok(None),
-            false => Statistics::of_plan(options, plan).map(Some),
-        }
     }
 
     pub(super) fn reloaded(&mut self, reload: Reload) {

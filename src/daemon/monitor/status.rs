@@ -1,6 +1,6 @@
 //! What the monitor tells of the server, to whoever asks at the statistics socket and to the service manager.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::{Monitor, Purpose};
 use crate::daemon::child::Child;
@@ -12,30 +12,14 @@ use crate::verdict::Fate;
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// What the server has been through since it started.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct History {
-    started: Instant,
-    /// The same on the clock of the wall.
-    start_time: SystemTime,
     /// Reloads that succeeded.
     pub(super) reloads: u64,
     /// Reloads that did not.
     pub(super) reloads_refused: u64,
     /// Workers that died.
     pub(super) restarts: u64,
-}
-
-impl History {
-    /// It starts now.
-    pub(super) fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            start_time: SystemTime::now(),
-            reloads: 0,
-            reloads_refused: 0,
-            restarts: 0,
-        }
-    }
 }
 
 /// What the service manager was told.
@@ -123,32 +107,19 @@ impl Monitor {
     }
 
     fn status(&self, now: Instant) -> Status {
-        let since_1970 = self
-            .history
-            .start_time
-            .duration_since(SystemTime::UNIX_EPOCH);
         let reloads = matches!(self.starting, Some((_, Purpose::Reload(_))));
+        let state = match &self.serving {
+            None => State::NotServing,
+            Some(_) if reloads || self.reading.is_some() => State::Reloading,
+            Some(_) => State::Serving,
+        };
         Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            state: match &self.serving {
-                None => State::NotServing,
-                Some(_) if reloads || self.reading.is_some() => State::Reloading,
-                Some(_) => State::Serving,
-            },
-            pid: std::process::id(),
             worker_pid: self.serving.as_ref().map(Child::pid),
-            start_time_seconds: since_1970.unwrap_or_default().as_secs(),
-            uptime_seconds: now
-                .saturating_duration_since(self.history.started)
-                .as_secs(),
-            primary: self.plan.addresses.primary,
-            secondary: self.plan.addresses.secondary,
-            prefix: self.plan.service.policy.prefix.to_string(),
-            workers: self.plan.threads.get(),
             reloads: self.history.reloads,
             reloads_refused: self.history.reloads_refused,
             restarts: self.history.restarts,
             counters: Count::all(&self.total()),
+            ..Status::new(state, &self.plan, self.invocation.started, now)
         }
     }
 }
