@@ -454,7 +454,7 @@ mod any_text {
 
 /// As the manual page says.
 #[test]
-fn the_statistics_socket_is_beside_the_pid_file() {
+fn statistics_beside_the_pid_file() {
     for (text, pid_file, expected) in [
         ("", Some("/run/a.pid"), Some("/run/a.sock")),
         ("", Some("/run/pid"), Some("/run/pid.sock")),

@@ -140,7 +140,7 @@ fn it_tells_what_it_does() {
 
 /// A server that is no trial is quiet, unless somebody looks for faults.
 #[test]
-fn answers_have_lines_when_asked_for() {
+fn answers_have_lines_if_asked_for() {
     if !root() {
         return;
     }
@@ -355,7 +355,7 @@ impl Manager {
 
 /// What a killed worker had told, unasked, stays counted; what it may not have told is said.
 #[test]
-fn a_killed_worker_has_told_what_it_did() {
+fn a_killed_worker_has_told_all() {
     if !root() {
         return;
     }
