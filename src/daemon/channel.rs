@@ -53,7 +53,7 @@ pub struct Sender<Out> {
 #[derive(Debug)]
 struct End {
     stream: UnixStream,
-    /// The end of messages that had no room in the stream; locked while one is written.
+    /// The end of messages that had no room in the stream; locked while one is written, never while a thread waits for room.
     unsent: Mutex<Wiped>,
 }
 
@@ -115,7 +115,8 @@ impl<In: Message, Out: Message> Channel<In, Out> {
     /// # Errors
     /// Those of write(2) but `WouldBlock`.
     pub fn flush(&self) -> io::Result<()> {
-        self.sender.end.write_some(&mut self.sender.end.unsent())
+        let end = &self.sender.end;
+        end.write_some(&mut end.unsent()).map(drop)
     }
 
     /// Tells the other end that nothing more comes. What it sends can still be received.
@@ -218,15 +219,11 @@ impl<Out: Message> Sender<Out> {
     pub fn send(&self, message: &Out, timeout: Duration) -> io::Result<()> {
         let line = line(message)?;
         let deadline = Instant::now().checked_add(timeout);
-        let mut unsent = self.end.unsent();
-        unsent.extend_from_slice(&line);
-        loop {
-            self.end.write_some(&mut unsent)?;
-            if unsent.is_empty() {
-                return Ok(());
-            }
+        self.end.unsent().extend_from_slice(&line);
+        while !self.end.write_some(&mut self.end.unsent())? {
             self.end.wait(PollFlags::POLLOUT, deadline)?;
         }
+        Ok(())
     }
 
     /// Has a message sent as soon as there is room: now, or by [`Channel::flush`]. Does not wait.
@@ -238,17 +235,18 @@ impl<Out: Message> Sender<Out> {
         let line = line(message)?;
         let mut unsent = self.end.unsent();
         unsent.extend_from_slice(&line);
-        self.end.write_some(&mut unsent)
+        self.end.write_some(&mut unsent).map(drop)
     }
 
-    /// Sends a message if that can be begun at once, and says whether it was. It waits neither for room nor for a thread that
-    /// sends. What has no room yet of the message leaves with the next one.
+    /// Sends a message if that can be begun at once, and says whether it was. It does not wait for room, nor for a thread that
+    /// does. What has no room yet of the message leaves with the next one.
     #[must_use]
     pub fn offer(&self, message: &Out) -> bool {
-        let (Ok(line), Ok(mut unsent)) = (line(message), self.end.unsent.try_lock()) else {
+        let Ok(line) = line(message) else {
             return false;
         };
-        if self.end.write_some(&mut unsent).is_err() || !unsent.is_empty() {
+        let mut unsent = self.end.unsent();
+        if !matches!(self.end.write_some(&mut unsent), Ok(true)) {
             return false;
         }
         match (&self.end.stream).write(&line) {
@@ -288,20 +286,20 @@ impl End {
         self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes of `unsent` as much as there is room for, and leaves the rest in it.
-    fn write_some(&self, unsent: &mut Wiped) -> io::Result<()> {
+    /// Writes of `unsent` as much as there is room for, and leaves the rest in it. Says whether that was all.
+    fn write_some(&self, unsent: &mut Wiped) -> io::Result<bool> {
         while !unsent.is_empty() {
             match (&self.stream).write(unsent) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(len) => drop(unsent.take(len)),
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
-                    ErrorKind::WouldBlock => break,
+                    ErrorKind::WouldBlock => return Ok(false),
                     _ => return Err(error),
                 },
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Waits with poll(2): XNU sets no timeout of a socket whose other end is closed (`sosetoptlock`,

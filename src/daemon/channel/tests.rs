@@ -1,3 +1,6 @@
+use std::sync::Barrier;
+use std::thread;
+
 use super::*;
 use serde::Deserialize;
 
@@ -107,6 +110,28 @@ fn what_has_no_room_is_refused_or_waits_and_is_never_torn() {
     }
     drop(ours);
     assert_eq!(theirs.receive(Some(LONG)).unwrap(), None);
+}
+
+/// What keeps a line from leaving is a full stream, never a thread that sends at the same moment.
+#[test]
+fn threads_do_not_cost_each_other_lines() {
+    const LINES: usize = 32;
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (ours, mut theirs) = (End::new(ours).unwrap(), End::new(theirs).unwrap());
+    let both = Barrier::new(2);
+    for _ in 0..100 {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                both.wait();
+                (0..LINES).for_each(|_| ours.sender().send(&Word::Ready, LONG).unwrap());
+            });
+            both.wait();
+            (0..LINES).for_each(|_| assert!(ours.sender().offer(&Word::Ready)));
+        });
+        for _ in 0..2 * LINES {
+            assert_eq!(theirs.receive(Some(LONG)).unwrap(), Some(Word::Ready));
+        }
+    }
 }
 
 #[test]
