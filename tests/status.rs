@@ -146,7 +146,8 @@ fn answers_have_lines_if_asked_for() {
     }
     for level in ["info", "debug"] {
         let host = Host::new();
-        let server = Server::start(host.command().arg("-f").env("RUST_LOG", level));
+        let command = &mut host.command();
+        let server = Server::start(command.args(["-f", "-u", "daemon"]).env("RUST_LOG", level));
         let client = Client::new(host.primary);
         client.ask(host.primary, 1);
         let said = server.stop();

@@ -94,7 +94,7 @@ fn the_journal_has_the_facility() {
             .arg("sh")
             .arg(scratch.path("").as_os_str())
             .arg(scratch.program())
-            .arg("-f")
+            .args(["-f", "-u", "daemon"])
             .arg("-c")
             .arg(&config)
             .arg("-p")
