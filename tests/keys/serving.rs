@@ -8,6 +8,7 @@ use std::process::Command;
 
 use hmac::{Hmac, KeyInit, Mac};
 use nix::sys::signal::{Signal, kill};
+#[cfg(target_os = "linux")]
 use nix::unistd::Pid;
 use sha1::Sha1;
 
