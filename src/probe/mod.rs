@@ -8,7 +8,7 @@
 //! | [`verdict`], [`fault`] | answers to a report: does the server work, and if not, why |
 //! | [`nat`] | which kind of NAT the answers show |
 //! | [`client`], [`peer`], [`maintenance`] | a client that is qualified: paths to its peers, their limits, its mapping |
-//! | [`text`], [`story`], [`packet`], [`summary`] | what a person reads |
+//! | [`text`], [`events`], [`packet`], [`summary`] | what a person reads |
 //! | [`json`], [`monitor`], [`prometheus`] | what programs read |
 //! | [`sockets`], [`rounds`], [`stop`], [`out`] | the edge: sockets, the loop around inquiries, signals, standard output |
 //! | [`watch`] | a round in which a person watches, an exit status |
@@ -18,6 +18,7 @@
 
 pub mod answer;
 pub mod client;
+pub mod events;
 pub mod fault;
 pub mod inquiry;
 pub mod json;
@@ -34,7 +35,6 @@ pub mod run;
 pub mod session;
 pub mod sockets;
 pub mod stop;
-pub mod story;
 pub mod summary;
 pub mod text;
 pub mod verdict;

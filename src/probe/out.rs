@@ -20,7 +20,7 @@ impl Out {
         if let Err(error) = written {
             self.closed = true;
             if error.kind() != io::ErrorKind::BrokenPipe {
-                complain(format_args!("write standard output: {error}"));
+                print_error(format_args!("write standard output: {error}"));
             }
         }
     }
@@ -32,7 +32,7 @@ impl Out {
     }
 }
 
-/// Says something on standard error. Not eprintln, which panics where that is closed.
-pub fn complain(words: impl fmt::Display) {
+/// Writes an error to standard error. Not eprintln, which panics where that is closed.
+pub fn print_error(words: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "teredo-probe: {words}");
 }

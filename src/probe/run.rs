@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::CommandFactory;
 
-use super::out::{Out, complain};
+use super::out::{Out, print_error};
 use super::rounds::Asked;
 use super::session::{self, Task};
 use super::sockets::wait;
@@ -32,7 +32,7 @@ pub fn run(options: &Options) -> ExitCode {
             out.line(monitor::unknown(&error.to_string()));
             return ExitCode::from(monitor::Status::Unknown.code());
         }
-        complain(error);
+        print_error(error);
         ExitCode::FAILURE
     })
 }

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Event};
+use super::events::{self, Native};
 use super::nat::{Kind, Nat};
-use super::out::{Out, complain};
+use super::out::{Out, print_error};
 use super::question::Port;
 use super::rounds::{Asked, Note};
 use super::sockets::{DATAGRAM_MAX, Heard, Sockets, wait};
 use super::stop::Stop;
-use super::story::{self, Native};
 use super::summary::Summary;
 use super::watch::{Fault, judged, round, watch};
 use super::{json, text};
@@ -51,7 +51,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub fn run(options: &Options, task: Task, out: &mut Out) -> Result<ExitCode, Fault> {
     let servers = options.servers().len();
     if servers != 1 {
-        complain(match servers {
+        print_error(match servers {
             0 => "--ping: which server? The address is no Teredo address",
             _ => "a client has one server",
         });
@@ -103,7 +103,7 @@ impl<'a> Session<'a> {
         let client = Client::new(address, broadcasts, Instant::now()).with(options.key.as_ref());
         let own = client.address();
         if options.json {
-            out.line(story::qualified(own));
+            out.line(events::qualified(own));
         } else {
             out.line(text::round(&asked.name, report));
             out.line(format!("Teredo address: {own}"));
@@ -129,8 +129,8 @@ impl<'a> Session<'a> {
 
     /// Exits as ping(8) does: 0 if there was a reply.
     fn ping(&mut self, peer: Ipv6Addr) -> Result<ExitCode, Fault> {
-        if let Some(why) = self.hindrance(peer) {
-            complain(why);
+        if let Some(why) = self.why_unreachable(peer) {
+            print_error(why);
             return Ok(ExitCode::FAILURE);
         }
         let interval = self.options.interval.unwrap_or(INTERVAL);
@@ -173,15 +173,15 @@ impl<'a> Session<'a> {
             self.explain(peer);
         }
         self.out.line(match self.options.json {
-            true => story::pinged_object(peer, sent, &times),
-            false => story::pinged(peer, sent, &times),
+            true => events::pinged_object(peer, sent, &times),
+            false => events::pinged(peer, sent, &times),
         });
         Ok(judged(times.rounds > 0))
     }
 
     fn native(&mut self, to: Ipv6Addr, deadline: Option<Instant>) -> Result<ExitCode, Fault> {
         if self.peer(to).is_some() {
-            complain(format_args!(
+            print_error(format_args!(
                 "--native: {to} is a Teredo address; --ping is for those"
             ));
             return Ok(ExitCode::from(2));
@@ -245,7 +245,7 @@ impl<'a> Session<'a> {
         while let Some(datagram) = self.client.transmit() {
             watch(self.options, self.out, Note::Sent(&datagram));
             if let Err(error) = self.sockets.send(&datagram) {
-                complain(error);
+                print_error(error);
             }
         }
     }
@@ -271,8 +271,8 @@ impl<'a> Session<'a> {
 
     fn tell(&mut self, event: &Event) {
         self.out.line(match self.options.json {
-            true => story::object(event),
-            false => story::words(event),
+            true => events::object(event),
+            false => events::words(event),
         });
     }
 
@@ -281,7 +281,7 @@ impl<'a> Session<'a> {
     }
 
     /// Why a peer cannot be reached at all.
-    fn hindrance(&self, peer: Ipv6Addr) -> Option<String> {
+    fn why_unreachable(&self, peer: Ipv6Addr) -> Option<String> {
         let parts = self.peer(peer)?;
         if peer == self.client.address() {
             return Some(format!("{peer} is this client itself"));
@@ -298,7 +298,7 @@ impl<'a> Session<'a> {
             .peer(peer)
             .is_some_and(|peer| peer.mapped.ip() == own.ip());
         if is_mapped && beside {
-            complain(format_args!(
+            print_error(format_args!(
                 "{peer} is behind the same NAT as this client, {}, which would have to hairpin",
                 own.ip()
             ));
