@@ -45,7 +45,7 @@ struct Network {
 }
 
 impl Network {
-    fn new(workers: usize) -> Self {
+    fn new(workers: usize, more: &str) -> Self {
         let (host, world) = (Namespace::new("server"), Namespace::new("world"));
         link(&host, "eth", &world, "eth");
         for address in ["198.18.0.1/16", "198.18.0.2/16", "2001:db8:1::1/64"] {
@@ -58,9 +58,10 @@ impl Network {
             world.address("lo", address);
         }
         world.sysctl("ipv6/conf/all/forwarding=1");
+        host.sysctl("ipv6/conf/all/forwarding=1");
         host.route("default", "198.18.0.254");
         host.route("default", "2001:db8:1::ff");
-        let configuration = format!("ServerBindAddress {PRIMARY}\nWorkers {workers}\n");
+        let configuration = format!("ServerBindAddress {PRIMARY}\nWorkers {workers}\n{more}");
         let server = Subject::ours().start(&host, &configuration, 2 * workers);
         Self {
             world,
@@ -71,6 +72,18 @@ impl Network {
 
     fn client(&self, address: Ipv4Addr) -> Client {
         self.world.within(|| Client::new(address))
+    }
+
+    /// Hears echo requests at the native host.
+    fn native(&self) -> Socket {
+        self.world.within(|| {
+            let native = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
+            native
+                .bind(&SocketAddrV6::new(NATIVE, 0, 0, 0).into())
+                .unwrap();
+            native.set_read_timeout(Some(DEADLINE)).unwrap();
+            native
+        })
     }
 }
 
@@ -140,15 +153,8 @@ fn absent_neighbours_harm_nobody() {
         return;
     }
     // One worker, so that whoever asks shares a socket with whoever harms.
-    let network = Network::new(1);
-    let mut native = network.world.within(|| {
-        let native = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
-        native
-            .bind(&SocketAddrV6::new(NATIVE, 0, 0, 0).into())
-            .unwrap();
-        native.set_read_timeout(Some(DEADLINE)).unwrap();
-        native
-    });
+    let network = Network::new(1, "");
+    let mut native = network.native();
     is_served(&network, &mut native, 1);
 
     let stranger = network.client(STRANGER);
@@ -185,7 +191,7 @@ fn absent_neighbours_of_many_workers_leave_the_host_room() {
     if !lab::require(&["ip"]) {
         return;
     }
-    let network = Network::new(32);
+    let network = Network::new(32, "");
     let strangers: Vec<Client> = (0..128).map(|_| network.client(STRANGER)).collect();
     for (number, stranger) in (1..=ABSENT).zip(strangers.iter().cycle()) {
         let [high, low] = (number + 0x100).to_be_bytes();
@@ -198,4 +204,23 @@ fn absent_neighbours_of_many_workers_leave_the_host_room() {
     let asked_for = network.host.ip("-4 neighbour show nud incomplete");
     let count = asked_for.lines().count();
     assert!((32..768).contains(&count), "{count} are asked for");
+}
+
+/// Nor does what a tunnel carries, and the host forwards.
+#[test]
+fn absent_neighbours_behind_a_tunnel_leave_the_host_room() {
+    if !lab::require(&["ip"]) {
+        return;
+    }
+    let network = Network::new(2, "EchoPath tunnel\n");
+    let mut native = network.native();
+    let stranger = network.client(STRANGER);
+    for number in 1..=ABSENT {
+        let absent = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 1, number);
+        send(&stranger, &echo(teredo(stranger.mapped()), absent));
+    }
+    is_served(&network, &mut native, 1);
+    let asked_for = network.host.ip("-6 neighbour show nud incomplete");
+    let count = asked_for.lines().count();
+    assert!((1..512).contains(&count), "{count} are asked for");
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
+use std::time::Instant;
 
 #[cfg(any(
     all(test, target_os = "linux"),
@@ -14,12 +15,14 @@ pub(crate) mod control_message;
 #[cfg(any(target_os = "freebsd", target_os = "openbsd"))]
 pub(crate) mod icmp6_socket;
 pub(crate) mod ipv6_header;
+mod neighbours;
 pub mod tunnel;
 
 use crate::contract::{Icmp6, Progress, RawIcmp6};
 use crate::error::OsError;
 use crate::host::Attached;
 use crate::process::rights::Rights;
+use neighbours::Pace;
 use tunnel::{Tunnel, TunnelSystem};
 
 /// How ICMPv6 with a client's source leaves this host.
@@ -77,6 +80,8 @@ pub trait EchoSystem: TunnelSystem + Rights {
 pub struct Raw<S: EchoSystem> {
     opened: Opened<S>,
     attached: Attached,
+    /// For neighbours, through a tunnel.
+    pace: Pace,
 }
 
 enum Opened<S: EchoSystem> {
@@ -126,18 +131,23 @@ impl<S: EchoSystem> Raw<S> {
     }
 
     /// Takes a descriptor from [`Raw::open`] or [`Raw::share`], and the rights of it that it does not use. What goes to an
-    /// `attached` network is held to a share of a socket's send buffer ([`EchoSystem::admits_neighbours`]).
+    /// `attached` network is held to a share of a socket's send buffer ([`EchoSystem::admits_neighbours`]), or, through a tunnel,
+    /// to a pace that all `threads` share.
     ///
     /// # Errors
     /// `fstat`, and as of [`Rights::limit`].
-    pub fn new(raw: OwnedFd, attached: Attached) -> Result<Self, OsError> {
+    pub fn new(raw: OwnedFd, attached: Attached, threads: usize) -> Result<Self, OsError> {
         let device = is_device(&raw)?;
         S::limit(&raw)?;
         let opened = match device {
             true => Opened::Tunnel(Tunnel::from(raw)),
             false => Opened::Socket(raw.into()),
         };
-        Ok(Self { opened, attached })
+        Ok(Self {
+            opened,
+            attached,
+            pace: Pace::of(threads),
+        })
     }
 }
 
@@ -150,8 +160,13 @@ impl<S: EchoSystem> RawIcmp6 for Raw<S> {
                 }
                 socket.send(message)
             }
-            // What it forwards, the kernel charges to no socket.
-            Opened::Tunnel(tunnel) => tunnel.send(message),
+            Opened::Tunnel(tunnel) => {
+                if self.attached.contains(message.destination) && !self.pace.admits(Instant::now())
+                {
+                    return Ok(Progress::WouldBlock);
+                }
+                tunnel.send(message)
+            }
         }
     }
 }

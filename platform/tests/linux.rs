@@ -199,7 +199,7 @@ fn an_echo_request_leaves_with_the_clients_source() {
         hop_limit: 63,
         message: &message,
     };
-    let mut raw = Raw::new(Raw::open(EchoPath::Native).unwrap(), Attached::default()).unwrap();
+    let mut raw = Raw::new(Raw::open(EchoPath::Native).unwrap(), Attached::default(), 1).unwrap();
     assert_eq!(raw.send(&echo).unwrap(), Progress::Moved(1));
 
     let packet = loop {

@@ -175,7 +175,7 @@ fn absent_stop_no_echo() {
         });
         left.count()
     };
-    let open = |attached| Raw::new(Raw::open(EchoPath::Native).unwrap(), attached).unwrap();
+    let open = |attached| Raw::new(Raw::open(EchoPath::Native).unwrap(), attached, 1).unwrap();
     let mut ignorant = open(Attached::default());
     burst(&mut ignorant);
     assert_eq!(

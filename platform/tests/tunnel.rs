@@ -47,7 +47,7 @@ fn a_tunnel_forwards_an_echo_request_with_the_clients_source() {
     let opened = Raw::open(EchoPath::Tunnel).unwrap();
     let shared = Raw::share(&opened).unwrap();
     for descriptor in [opened, shared] {
-        let mut raw = Raw::new(descriptor, Attached::default()).unwrap();
+        let mut raw = Raw::new(descriptor, Attached::default(), 1).unwrap();
         assert_eq!(raw.send(&echo).unwrap(), Progress::Moved(1));
         let packet = loop {
             let packet = receive(&watch);
@@ -101,7 +101,7 @@ fn the_interface_is_up_while_the_tunnel_is_open_and_no_longer() {
         hop_limit: 63,
         message: &[128, 0, 0, 0],
     };
-    let mut raw = Raw::new(first, Attached::default()).unwrap();
+    let mut raw = Raw::new(first, Attached::default(), 1).unwrap();
     assert_eq!(raw.send(&message).unwrap(), Progress::Moved(1));
     run("ip link set tun0 down");
     let error = raw.send(&message).unwrap_err();

@@ -232,9 +232,12 @@ impl Confined {
         });
         let sockets = pairs.iter().map(PairSockets::count).sum();
         let share = NeighbourShare::of(sockets);
+        let workers = pairs.len();
         for (number, pair) in (1_usize..).zip(pairs) {
             let udp = Udp::new(pair, host.attached.clone(), share)?;
-            let raw = raw.next().map(|raw| Raw::new(raw, host.attached.clone()));
+            let raw = raw
+                .next()
+                .map(|raw| Raw::new(raw, host.attached.clone(), workers));
             let raw = raw.transpose()?;
             let server = server.clone();
             let (stop, ledger) = (stop.clone(), Ledger::new(changed.clone()));

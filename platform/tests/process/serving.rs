@@ -34,7 +34,7 @@ pub(crate) fn confine_and_serve() {
     };
     confine(&identity, &RootDirectory::Private).unwrap();
 
-    let _raw = Raw::new(raw, Attached::default()).unwrap();
+    let _raw = Raw::new(raw, Attached::default(), 1).unwrap();
     let mut udp = Udp::new(pair, Attached::default(), NeighbourShare::WHOLE).unwrap();
     peer.send_to(b"question", server).unwrap();
     let mut inbox = Inbox::new();
