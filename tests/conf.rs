@@ -169,7 +169,7 @@ fn addresses(text: &str) -> Result<(String, Option<String>), String> {
 
 /// What clients know an address as, and which one of this host it is where that is another.
 #[test]
-fn public_addresses_are_what_clients_know() {
+fn clients_know_public_addresses() {
     let cases = [
         (
             "ServerBindAddress 10.0.0.4\nPublicAddress 203.0.113.10",

@@ -111,7 +111,7 @@ fn hang(scratch: &Scratch, server: &Server) -> fs::File {
 
 /// Also while the configuration is read and nobody writes it.
 #[test]
-fn a_server_that_waits_can_be_stopped() {
+fn a_waiting_server_stops() {
     if !root() {
         return;
     }
@@ -132,7 +132,7 @@ fn a_server_that_waits_can_be_stopped() {
 
 /// What is asked for while a configuration is read, which may be an old one, is done after it.
 #[test]
-fn a_reload_during_a_reload_is_not_lost() {
+fn a_second_reload_is_not_lost() {
     if !root() {
         return;
     }
@@ -153,7 +153,7 @@ fn a_reload_during_a_reload_is_not_lost() {
 
 /// A boot script goes on.
 #[test]
-fn the_command_returns_when_the_server_waits() {
+fn returns_when_the_server_waits() {
     if !root() {
         return;
     }
@@ -197,7 +197,7 @@ mod on_linux {
     }
 
     #[test]
-    fn it_serves_when_both_addresses_are_there() {
+    fn serves_when_both_are_there() {
         if !lab::require(&["ip"]) {
             return;
         }
