@@ -111,6 +111,7 @@ impl Report {
     }
 
     pub(crate) fn verdict(&mut self, verdict: &Verdict, received: &Received<'_>, now: Instant) {
+        self.counters.receive(received.via.into());
         let reason = match verdict {
             Verdict::Drop(reason) => reason,
             // It is sent or lost by itself: see `native`.

@@ -246,8 +246,29 @@ phrased! {
 }
 
 phrased! {
+    /// At which address a datagram arrived.
+    Entry {
+        /// [`Via::Primary`].
+        Primary = "primary address": "came to ServerBindAddress",
+        /// [`Via::Secondary`].
+        Secondary = "secondary address": "came to ServerBindAddress2",
+    }
+}
+
+impl From<Via> for Entry {
+    fn from(via: Via) -> Self {
+        match via {
+            Via::Primary => Self::Primary,
+            Via::Secondary => Self::Secondary,
+        }
+    }
+}
+
+phrased! {
     /// What is counted of a datagram: the first part of a counter's name.
     Fate {
+        /// By [`Entry`].
+        Received = "received": "datagrams that the server read",
         /// By [`Kind`].
         Sent = "sent": "packets that answer a datagram, or forward it",
         /// By [`Reason`].

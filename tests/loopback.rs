@@ -290,8 +290,11 @@ fn siginfo_logs_a_line_of_counters() {
     let (primary, _) = addresses();
     let mut server = Server::start(ordinary(&scratch).arg("--local").arg(primary.to_string()));
     Client::new(primary).ask(primary, 6);
-    let expected = "since start: sent 1 (router advertisement); since the last report: ";
-    for news in ["sent 1 (router advertisement)", "nothing"] {
+    let expected = "since start: received 1 (primary address), sent 1 (router advertisement); since the last report: ";
+    for news in [
+        "received 1 (primary address), sent 1 (router advertisement)",
+        "nothing",
+    ] {
         server.signal(nix::sys::signal::Signal::SIGINFO);
         server.expect(&format!("{expected}{news}"));
     }

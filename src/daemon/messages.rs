@@ -19,7 +19,7 @@ use crate::verdict::Counters;
 
 /// Version of the messages. Raise it when one changes in form or in meaning: a monitor starts the program that is installed, which
 /// may be a newer one.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What a worker says when the monitor is of another version.
 pub const OTHER_VERSION: &str = "the installed program is of another version than the one that runs: \
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn the_form_of_an_order_is_that_of_its_version() {
         let expected = concat!(
-            r#"{"order":{"version":4,"plan":{"addresses":{"primary":{"bound":"10.0.0.1","public":"192.0.2.1"},"#,
+            r#"{"order":{"version":5,"plan":{"addresses":{"primary":{"bound":"10.0.0.1","public":"192.0.2.1"},"#,
             r#""secondary":{"bound":"10.0.0.2","public":"192.0.2.2"}},"#,
             r#""service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":true,"#,
             r#""rate_limit":{"packets_per_second":1,"burst":4294967295},"qualification":{"required":true,"keys":["#,

@@ -102,7 +102,7 @@ impl Status {
 /// One counter. Names are text, so that a program reads what another version of it says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
-    /// `sent`, `dropped` or `lost`.
+    /// `received`, `sent`, `dropped` or `lost`.
     pub fate: String,
     /// Its name.
     pub name: String,
@@ -237,7 +237,7 @@ mod tests {
         let text = status(&Counters::new()).to_string();
         let first = "state      serving\nuptime     2 days 3:04:05\naddresses  192.0.2.1 and 192.0.2.2 (bound to 10.0.0.2)\n\
                      prefix     2001::/32\nworkers    2\nreloads    3, and 1 refused\nrestarts   4\n\
-                     processes  1234 and 1236, of version 0.1.0\nsent\n     0  router advertisement: answers a solicitation\n";
+                     processes  1234 and 1236, of version 0.1.0\nreceived\n     0  primary address: came to ServerBindAddress\n";
         assert!(text.starts_with(first), "{text}");
         for counter in Counters::new().all() {
             let line = format!("     0  {}: {}\n", counter.name, counter.meaning);

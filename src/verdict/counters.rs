@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fate, Kind, Loss, Reason, Verdict};
+use super::{Entry, Fate, Kind, Loss, Reason, Verdict};
 
-/// How often each kind was to be sent, each reason dropped, and a packet was lost on its way out.
+/// How often a datagram was read, each kind was to be sent, each reason dropped, and a packet was lost on its way out.
 ///
 /// As a message, the numbers in this order, for the same program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<u64>", try_from = "Vec<u64>")]
 pub struct Counters {
+    received: [u64; Entry::ALL.len()],
     sent: [u64; Kind::ALL.len()],
     dropped: [u64; Reason::ALL.len()],
     lost: [u64; Loss::ALL.len()],
@@ -23,9 +24,17 @@ impl Counters {
     #[must_use]
     pub const fn new() -> Self {
         Self {
+            received: [0; Entry::ALL.len()],
             sent: [0; Kind::ALL.len()],
             dropped: [0; Reason::ALL.len()],
             lost: [0; Loss::ALL.len()],
+        }
+    }
+
+    /// Counts one datagram that was read.
+    pub fn receive(&mut self, entry: Entry) {
+        if let Some(count) = self.received.get_mut(entry as usize) {
+            *count = count.saturating_add(1);
         }
     }
 
@@ -79,16 +88,19 @@ impl Counters {
 
     /// All of it as numbers.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.sent.into_iter().chain(self.dropped).chain(self.lost)
+        let received = self.received.into_iter().chain(self.sent);
+        received.chain(self.dropped).chain(self.lost)
     }
 
     /// Each counter with its names and its meaning: what status, log and metrics show.
     pub fn all(&self) -> impl Iterator<Item = Counter> {
+        let received = Entry::ALL.map(|at| (Fate::Received, at.as_str(), at.meaning()));
         let sent = Kind::ALL.map(|kind| (Fate::Sent, kind.as_str(), kind.meaning()));
         let dropped = Reason::ALL.map(|why| (Fate::Dropped, why.as_str(), why.meaning()));
         let lost = Loss::ALL.map(|loss| (Fate::Lost, loss.as_str(), loss.meaning()));
-        let named = sent.into_iter().chain(dropped).chain(lost);
+        let named = received.into_iter().chain(sent).chain(dropped);
         named
+            .chain(lost)
             .zip(self.numbers())
             .map(|((fate, name, meaning), count)| Counter {
                 fate,
@@ -121,8 +133,9 @@ impl Counters {
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut u64> {
-        self.sent
+        self.received
             .iter_mut()
+            .chain(&mut self.sent)
             .chain(&mut self.dropped)
             .chain(&mut self.lost)
     }
@@ -133,7 +146,7 @@ impl Counters {
 pub struct Counter {
     /// Of what.
     pub fate: Fate,
-    /// The phrase of its kind, reason or loss.
+    /// The phrase of its entry, kind, reason or loss.
     pub name: &'static str,
     /// What that means.
     pub meaning: &'static str,
@@ -167,7 +180,8 @@ impl TryFrom<Vec<u64>> for Counters {
 impl fmt::Display for Counters {
     /// What was answered or forwarded, dropped and lost, in all.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [sent, dropped, lost] = Fate::ALL.map(|fate| self.sum(fate));
+        let [sent, dropped, lost] =
+            [Fate::Sent, Fate::Dropped, Fate::Lost].map(|fate| self.sum(fate));
         write!(
             f,
             "{sent} datagrams answered or forwarded, {dropped} dropped, {lost} lost"
@@ -266,6 +280,7 @@ mod tests {
         let mut counters = Counters::new();
         counters.lose(Loss::Undeliverable, 7);
         counters.record(&Verdict::Drop(Reason::Scope));
+        counters.receive(Entry::Secondary);
         let numbers = Vec::from(counters.clone());
         assert_eq!(Counters::try_from(numbers.clone()), Ok(counters.clone()));
         let few = numbers.iter().copied().skip(1).collect::<Vec<_>>();
