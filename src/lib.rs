@@ -15,6 +15,7 @@
 //! | [`cli`] | the options of miredo-server(8) |
 //! | [`conf`] | miredo-server.conf(5): lines, directives, checked configuration |
 //! | `escape` | text from elsewhere, for a terminal or a log |
+//! | [`exposition`] | metrics as text, for Prometheus |
 //! | [`logging`] | stderr or syslog(3) |
 //! | [`daemon`] | monitor and worker, signals, process-id file |
 //! | [`probe`] | teredo-probe(1): what a client asks of a server, and a client in user space |
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod conf;
 pub mod daemon;
 mod escape;
+pub mod exposition;
 pub mod limit;
 pub mod logging;
 pub mod probe;

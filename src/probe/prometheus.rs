@@ -1,6 +1,5 @@
 //! Metrics in the text format of Prometheus, as node_exporter's textfile collector takes them.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -8,13 +7,14 @@ use platform::OsError;
 
 use super::json::now;
 use super::rounds::Asked;
+use crate::exposition::{self, Exposition, Format, Kind};
 
 /// The metrics of a round.
 #[must_use]
 pub fn metrics(asked: &[Asked]) -> String {
-    let mut text = String::new();
-    family(
-        &mut text,
+    let mut text = Exposition::new(Format::Text);
+    text.family(
+        Kind::Gauge,
         "teredo_probe_up",
         "Whether a Teredo client could use the server.",
         asked.iter().map(|asked| {
@@ -22,14 +22,14 @@ pub fn metrics(asked: &[Asked]) -> String {
             (labels(asked, &[]), works.to_string())
         }),
     );
-    family(
-        &mut text,
+    text.family(
+        Kind::Gauge,
         "teredo_probe_answer_seconds",
         "Time from question to answer.",
         asked.iter().flat_map(answers),
     );
-    family(
-        &mut text,
+    text.family(
+        Kind::Gauge,
         "teredo_probe_fault",
         "Why no client could use the server.",
         asked.iter().flat_map(|asked| {
@@ -37,8 +37,8 @@ pub fn metrics(asked: &[Asked]) -> String {
             faults.map(|fault| one(asked, "fault", fault.code()))
         }),
     );
-    family(
-        &mut text,
+    text.family(
+        Kind::Gauge,
         "teredo_probe_warning",
         "What is odd of a server that works.",
         asked.iter().flat_map(|asked| {
@@ -46,8 +46,8 @@ pub fn metrics(asked: &[Asked]) -> String {
             warnings.map(|warning| one(asked, "warning", warning.code()))
         }),
     );
-    family(
-        &mut text,
+    text.family(
+        Kind::Gauge,
         "teredo_probe_nat",
         "Kind of the NAT between this host and the server.",
         asked.iter().filter_map(|asked| {
@@ -55,8 +55,8 @@ pub fn metrics(asked: &[Asked]) -> String {
             Some(one(asked, "kind", nat.kind.as_str()))
         }),
     );
-    family(
-        &mut text,
+    text.family(
+        Kind::Gauge,
         "teredo_probe_mtu_bytes",
         "MTU that the server advertises.",
         asked.iter().filter_map(|asked| {
@@ -64,13 +64,13 @@ pub fn metrics(asked: &[Asked]) -> String {
             Some((labels(asked, &[]), mtu.to_string()))
         }),
     );
-    family(
-        &mut text,
+    text.family(
+        Kind::Gauge,
         "teredo_probe_time_seconds",
         "When the servers were asked, in seconds since 1970.",
-        [(String::new(), now().to_string())].into_iter(),
+        [(String::new(), now())],
     );
-    text
+    text.finish()
 }
 
 /// Puts the text in the place of `path` at once, so that nobody reads half of it.
@@ -87,27 +87,6 @@ pub fn write(path: &Path, text: &str) -> Result<(), OsError> {
         let _ = fs::remove_file(beside);
         OsError::new("rename", path.display(), error)
     })
-}
-
-/// A metric with its samples, each series once: a second one would spoil the whole file.
-fn family(
-    text: &mut String,
-    name: &str,
-    help: &str,
-    samples: impl Iterator<Item = (String, String)>,
-) {
-    let mut seen = BTreeSet::new();
-    let mut lines = String::new();
-    for (labels, value) in samples {
-        if seen.insert(labels.clone()) {
-            lines.push_str(&format!("{name}{labels} {value}\n"));
-        }
-    }
-    if !lines.is_empty() {
-        text.push_str(&format!(
-            "# HELP {name} {help}\n# TYPE {name} gauge\n{lines}"
-        ));
-    }
 }
 
 fn answers(asked: &Asked) -> impl Iterator<Item = (String, String)> {
@@ -128,12 +107,9 @@ fn one(asked: &Asked, label: &str, value: &str) -> (String, String) {
     (labels(asked, &[(label, value)]), "1".to_owned())
 }
 
-/// Neither host names nor our own words hold anything that would have to be escaped.
 fn labels(asked: &Asked, further: &[(&str, &str)]) -> String {
-    let mut text = format!("{{server=\"{}\"", asked.given);
-    for (label, value) in further {
-        text.push_str(&format!(",{label}=\"{value}\""));
-    }
-    text.push('}');
-    text
+    let server = asked.given.to_string();
+    let mut all = vec![("server", server.as_str())];
+    all.extend(further);
+    exposition::labels(&all)
 }
