@@ -11,7 +11,7 @@ use crate::process::confine::{self, Confined, Identity, Privileges};
 use crate::process::detach::{self, Starting};
 use crate::process::file_lock;
 use crate::process::inherit;
-use crate::process::lock_down::{self, Alarm};
+use crate::process::lock_down::{self, Alarm, Work};
 use crate::process::rights::{Access, Rights};
 
 #[cfg(not(target_os = "linux"))]
@@ -63,8 +63,8 @@ pub fn confine_unprivileged() -> Result<Confined, OsError> {
 ///
 /// # Errors
 /// See there.
-pub fn lock_down(confined: &Confined, alarm: Alarm) -> Result<Vec<OsError>, OsError> {
-    lock_down::lock_down::<Here>(confined, alarm)
+pub fn lock_down(confined: &Confined, work: Work, alarm: Alarm) -> Result<Vec<OsError>, OsError> {
+    lock_down::lock_down::<Here>(confined, work, alarm)
 }
 
 /// [`detach::detach`] on this system.

@@ -1,9 +1,8 @@
 //! A worker as the monitor sees it: started, ready, stopped. Nothing here waits.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
@@ -11,7 +10,7 @@ use platform::OsError;
 
 use super::Fault;
 use super::messages::{FromWorker, Order, PairNumbers, TIMEOUT, ToWorker, WorkerChannel};
-use super::program::{Program, Watched};
+use super::program::{Kept, Program, Watched};
 use super::sockets::Sockets;
 use crate::cli::worker::Arguments;
 use crate::escape::Escaped;
@@ -63,9 +62,9 @@ impl Child {
             order.udp.push(PairNumbers { primary, secondary });
         }
         order.raw = sockets.raw.as_ref().map(|raw| kept.keep(raw)).transpose()?;
-        let mut command = program.command();
+        let mut command = program.alone(theirs);
         command.args(Arguments::to_worker(control));
-        let process = Watched::start(&mut environment(command, theirs), TIMEOUT)?;
+        let process = Watched::start(&mut command, TIMEOUT)?;
         // No copy of the worker's end may stay open here: its death must show as the end of the stream.
         drop(kept);
         let mut child = Self {
@@ -196,33 +195,4 @@ impl Child {
         self.process.has_said_all();
         self.process.kill();
     }
-}
-
-/// Copies of descriptors that stay open over exec. The monitor closes them when the worker has them.
-#[derive(Default)]
-struct Kept(Vec<OwnedFd>);
-
-impl Kept {
-    fn keep(&mut self, socket: &impl AsFd) -> Result<i32, Fault> {
-        let copy = platform::keep(socket)?;
-        let number = copy.as_raw_fd();
-        self.0.push(copy);
-        Ok(number)
-    }
-}
-
-/// A worker has nothing of the caller's but RUST_BACKTRACE. What goes to its standard error, where it cannot speak yet or the
-/// C library has the last word, reaches the monitor all the same.
-fn environment(mut command: Command, stream: UnixStream) -> Command {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(OwnedFd::from(stream))
-        .env_clear()
-        // The loops have threads of their own. async-std's are idle: one is enough.
-        .env("ASYNC_STD_THREAD_COUNT", "1");
-    if let Some(wanted) = std::env::var_os("RUST_BACKTRACE") {
-        command.env("RUST_BACKTRACE", wanted);
-    }
-    command
 }

@@ -11,6 +11,7 @@
 //! | [`messages`] | what the monitor and a worker tell each other |
 //! | [`program`] | this program executed again, as a process that is watched |
 //! | [`reader`] | the process that reads the configuration and looks names up |
+//! | [`again`] | when a process that died is started again |
 //! | [`child`] | a worker as the monitor sees it: start, readiness, stop |
 //! | [`status`] | what a running server tells of itself |
 //! | [`statistics`] | the socket at which it tells that |
@@ -18,6 +19,7 @@
 //! | [`notify`] | what the service manager is told |
 //! | [`waiting`] | the start, until this host has its addresses |
 //! | [`monitor`] | the process that keeps its privileges: start, reload, replacement, stop |
+//! | `start` | what a worker and an exporter do alike before they serve |
 //! | [`worker`] | a worker as it sees itself: opened, confined, serving |
 //! | `poll` | poll(2) with a point in time |
 //! | `wiped` | buffers for messages that may hold secrets |
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::escape::Escaped;
 
+pub mod again;
 pub mod ask;
 pub mod channel;
 pub mod child;
@@ -42,6 +45,7 @@ pub mod program;
 pub mod reader;
 pub mod signals;
 pub mod sockets;
+mod start;
 pub mod statistics;
 pub mod status;
 pub mod waiting;

@@ -9,11 +9,12 @@
 //! | `stop` | workers that end, and the end of the server |
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags};
 
 use super::Fault;
+use super::again::Again;
 use super::child::Child;
 use super::identity::Owner;
 use super::messages::{Order, VERSION};
@@ -64,9 +65,7 @@ pub struct Monitor {
     /// Workers that were told to stop.
     ending: Vec<Child>,
     /// When a worker that died is to be replaced.
-    replacement: Option<Instant>,
-    /// How long to wait before the next replacement.
-    delay: Duration,
+    replacement: Again,
     reading: Option<Reader>,
     /// The new worker of a reload serves, and the old one has not ended yet.
     reloaded: bool,
@@ -120,8 +119,7 @@ impl Monitor {
             serving: None,
             starting: None,
             ending: Vec::new(),
-            replacement: None,
-            delay: Duration::ZERO,
+            replacement: Again::default(),
             reading: None,
             reloaded: false,
             reload_again: false,
@@ -169,7 +167,7 @@ impl Monitor {
                 self.old_worker_is_gone();
             }
             self.tend_reading(now);
-            if self.replacement.is_some_and(|due| due <= now) {
+            if self.replacement.is_due(now) {
                 self.replace();
             }
             if self.report.is_some_and(|until| until <= now) {
@@ -186,7 +184,7 @@ impl Monitor {
         let children = || starting.clone().chain(&self.serving).chain(&self.ending);
         let (reader, statistics) = (self.reading.as_ref(), self.statistics.as_ref());
         let due = [
-            self.replacement,
+            self.replacement.due(),
             self.report,
             reader.and_then(Reader::deadline),
             statistics.and_then(Statistics::deadline),

@@ -1,7 +1,9 @@
 //! This program, executed again: where it is, and one process of it as the monitor watches it.
 
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use platform::OsError;
@@ -47,6 +49,40 @@ impl Program {
     /// To execute it.
     pub fn command(&self) -> Command {
         Command::new(&self.0)
+    }
+
+    /// To execute it with nothing of the caller's but RUST_BACKTRACE. What goes to its standard error, where it cannot speak yet
+    /// or the C library has the last word, goes to `stream`, and so reaches the monitor all the same.
+    pub fn alone(&self, stream: UnixStream) -> Command {
+        let mut command = self.command();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(OwnedFd::from(stream))
+            .env_clear()
+            // The loops have threads of their own. async-std's are idle: one is enough.
+            .env("ASYNC_STD_THREAD_COUNT", "1");
+        if let Some(wanted) = std::env::var_os("RUST_BACKTRACE") {
+            command.env("RUST_BACKTRACE", wanted);
+        }
+        command
+    }
+}
+
+/// Copies of descriptors that stay open over exec. The monitor closes them when the other process has them.
+#[derive(Default)]
+pub struct Kept(Vec<OwnedFd>);
+
+impl Kept {
+    /// Adds one; returns its number.
+    ///
+    /// # Errors
+    /// Of fcntl(2).
+    pub fn keep(&mut self, socket: &impl AsFd) -> Result<RawFd, Fault> {
+        let copy = platform::keep(socket)?;
+        let number = copy.as_raw_fd();
+        self.0.push(copy);
+        Ok(number)
     }
 }
 

@@ -5,30 +5,22 @@
 use std::io::{self, ErrorKind, Write};
 use std::iter;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::panic::{self, PanicHookInfo};
-use std::path::{Path, PathBuf};
-use std::process::{self, ExitCode};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
 use std::sync::mpsc;
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use log::{Level, debug};
-use nix::unistd::{Gid, Uid, setsid};
-use platform::{
-    Alarm, HostAddresses, Identity, Inherited, NeighbourShare, OsError, PairSockets, Raw,
-    RootDirectory, Udp,
-};
+use log::Level;
+use platform::{HostAddresses, Inherited, NeighbourShare, OsError, PairSockets, Raw, Udp, Work};
 
 use super::Fault;
-use super::channel::Sender;
 use super::messages::{
     FromWorker, MonitorChannel, OTHER_VERSION, Order, TIMEOUT, ToWorker, VERSION,
 };
 use super::plan::Plan;
-use super::signals;
+use super::start;
 use crate::cli::worker::Arguments;
 use crate::conf::Addresses;
 use crate::logging;
@@ -41,16 +33,11 @@ mod publication;
 
 use publication::Publication;
 
-/// What a worker says that cannot have its threads.
-const NO_THREAD: &str =
-    "start thread: too many processes of this user; raise its limit (ulimit -u)";
-
 /// Runs as a worker until the monitor tells it to stop, or is gone.
 pub fn main(arguments: &Arguments) -> ExitCode {
-    let (inherited, mut stream) = match claim(arguments) {
+    let (inherited, mut stream) = match start::claim(arguments.control) {
         Ok(claimed) => claimed,
-        // Standard error is a copy of the monitor's socket, or a terminal if somebody typed this.
-        Err(fault) => return fail_on_stderr(&fault),
+        Err(fault) => return start::fail_on_stderr(&fault),
     };
     if arguments.monitor_is_older() {
         // In the form that such a monitor reads.
@@ -59,10 +46,15 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     }
     let mut monitor = match MonitorChannel::new(stream) {
         Ok(monitor) => monitor,
-        Err(error) => return fail_on_stderr(&OsError::new("ioctl", "FIONBIO", error).into()),
+        Err(error) => {
+            return start::fail_on_stderr(&OsError::new("ioctl", "FIONBIO", error).into());
+        }
     };
-    abort_on_panic(monitor.sender());
-    let (serving, publication) = match start(inherited, &mut monitor) {
+    let sender = monitor.sender();
+    start::abort_on_panic("the worker", move |words| {
+        let _ = sender.send(&FromWorker::failed(words), TIMEOUT);
+    });
+    let (serving, publication) = match begin(inherited, &mut monitor) {
         Ok(started) => started,
         Err(fault) => {
             let _ = monitor.send(&FromWorker::failed(&fault.to_string()), TIMEOUT);
@@ -76,52 +68,12 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn claim(arguments: &Arguments) -> Result<(Inherited, UnixStream), Fault> {
-    let mut inherited = Inherited::claim()?;
-    let control = inherited.take(arguments.control)?;
-    Ok((inherited, control.into()))
-}
-
-/// Makes a panic of any thread end the process, so that the monitor replaces it. A worker without one of its threads would
-/// never answer the clients that the kernel assigns to that thread's sockets.
-fn abort_on_panic(monitor: Sender<FromWorker>) {
-    panic::set_hook(Box::new(move |panic| {
-        let _ = monitor.send(&FromWorker::failed(&told(panic)), TIMEOUT);
-        process::abort();
-    }));
-}
-
-/// A panic in a sentence. Where a crate cannot start a thread, it knows no better than to panic; and where its source was when
-/// this was built is of use to nobody.
-fn told(panic: &PanicHookInfo<'_>) -> String {
-    let payload = panic.payload();
-    let words = payload.downcast_ref::<String>().map(String::as_str);
-    let words = words.or_else(|| payload.downcast_ref().copied());
-    let words = words.unwrap_or("without a word");
-    if words.contains("spawn") && words.contains("thread") {
-        return NO_THREAD.to_owned();
-    }
-    match panic.location() {
-        Some(at) if Path::new(at.file()).is_relative() => {
-            format!(
-                "the worker panicked at {}:{}: {words}",
-                at.file(),
-                at.line()
-            )
-        }
-        _ => format!("the worker panicked: {words}"),
-    }
-}
-
 /// Does everything up to the threads that serve.
-fn start(
+fn begin(
     inherited: Inherited,
     monitor: &mut MonitorChannel,
 ) -> Result<(Serving, Publication), Fault> {
-    signals::leave_to_monitor()?;
-    // In the foreground, standard error is root's terminal. A process whose controlling terminal it is can type into it
-    // (TIOCSTI, ioctl_tty(2)).
-    setsid().map_err(|error| OsError::new("setsid", "", error))?;
+    start::leave_the_monitor()?;
     let order = take_order(monitor)?;
     let sender = monitor.sender();
     let offer = move |line| sender.offer(&FromWorker::Logged(line));
@@ -191,18 +143,7 @@ impl Opened {
     }
 
     fn confine(self) -> Result<Confined, Fault> {
-        let proof = match self.order.owner {
-            Some((uid, gid)) => {
-                let identity = Identity {
-                    uid: Uid::from_raw(uid),
-                    gid: Gid::from_raw(gid),
-                };
-                let root = self.order.root.clone().map(PathBuf::from);
-                let root = root.map_or_else(platform::default_root, RootDirectory::Directory);
-                platform::confine(&identity, &root)?
-            }
-            None => platform::confine_unprivileged()?,
-        };
+        let proof = start::confine(self.order.owner, self.order.root.as_ref())?;
         Ok(Confined {
             opened: self,
             proof,
@@ -251,7 +192,7 @@ impl Confined {
             let thread = thread::Builder::new()
                 .name(format!("serve-{number}"))
                 .spawn(move || run::serve(udp, raw, server, &stop, report, started))
-                .map_err(|_| Fault::new(NO_THREAD))?;
+                .map_err(|_| Fault::new(start::NO_THREAD))?;
             threads.push(thread);
         }
         for _ in &threads {
@@ -272,18 +213,12 @@ impl Confined {
 impl Serving {
     /// Leaves the process nothing that it does not need to serve. Its threads all exist.
     fn lock_down(self, monitor: &MonitorChannel) -> Result<Self, Fault> {
-        let copy = monitor.as_fd().try_clone_to_owned();
-        let descriptor = copy.map_err(|error| OsError::new("dup", "", error))?;
-        let [before, after] = FromWorker::FORBIDDEN_CALL.map(Vec::from);
-        let alarm = Alarm {
-            descriptor,
-            before,
-            after,
-        };
-        let missing = platform::lock_down(&self.proof, alarm)?;
-        for missing in self.proof.missing().iter().chain(&missing) {
-            debug!("confined without {missing}");
-        }
+        start::lock_down(
+            &self.proof,
+            Work::Datagrams,
+            monitor,
+            FromWorker::FORBIDDEN_CALL,
+        )?;
         Ok(self)
     }
 
@@ -358,16 +293,12 @@ fn settings(plan: &Plan, host: &HostAddresses) -> Settings {
     }
 }
 
-fn fail_on_stderr(fault: &Fault) -> ExitCode {
-    let _ = writeln!(io::stderr(), "miredo-server: {fault}");
-    ExitCode::FAILURE
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     use std::net::Ipv4Addr;
+    use std::path::Path;
 
     use clap::Parser;
 

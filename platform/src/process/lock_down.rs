@@ -1,4 +1,5 @@
-//! The last step of a worker, once all its threads run: nothing new is to be had, and a call that it never makes ends it.
+//! The last step of a confined process, once all its threads run: nothing new is to be had that its work does not need, and a
+//! call that it never makes ends it.
 
 use std::os::fd::OwnedFd;
 
@@ -20,46 +21,71 @@ pub struct Alarm {
     pub after: Vec<u8>,
 }
 
+/// What a process goes on to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// It moves datagrams through sockets that it has.
+    Datagrams,
+    /// It accepts connections at a socket that it has, up to [`Work::CONNECTIONS`] at a time, and answers them in one thread.
+    Connections,
+}
+
+impl Work {
+    /// Most connections at a time.
+    pub const CONNECTIONS: usize = 8;
+
+    /// The limit of descriptors: each new one has a lower number (getrlimit(2)). Poll(2) answers EINVAL where it is given more
+    /// entries than that.
+    fn descriptors(self) -> u64 {
+        match self {
+            // Three entries at most. Descriptors 0 to 2 are always open, so none is left to be had.
+            Self::Datagrams => 3,
+            // The standard three, the socket, the channel and its copy in the alarm, and the connections.
+            Self::Connections => 6_u64.saturating_add(Self::CONNECTIONS as u64),
+        }
+    }
+}
+
 /// What a system can forbid a process whose threads all run.
 pub trait LockDown {
-    /// Forbids every call that a worker does not make. What this system does not offer is added to `missing`. By default
+    /// Forbids every call that such work does not make. What this system does not offer is added to `missing`. By default
     /// there is nothing but [`set_limits`].
     ///
     /// # Errors
     /// The call that failed.
-    fn lock_down(alarm: Alarm, _missing: &mut Vec<OsError>) -> Result<(), OsError> {
+    fn lock_down(work: Work, alarm: Alarm, _missing: &mut Vec<OsError>) -> Result<(), OsError> {
         drop(alarm);
-        set_limits()
+        set_limits(work)
     }
 }
 
-/// Forbids this confined process, for good, what a worker does not do. Its threads must exist, and whatever they allocate
+/// Forbids this confined process, for good, what its work does not need. Its threads must exist, and whatever they allocate
 /// from the system beside memory. Returns what this system does not offer; the process is confined without it.
 ///
 /// # Errors
 /// The call that failed.
-pub fn lock_down<S: LockDown>(_: &Confined, alarm: Alarm) -> Result<Vec<OsError>, OsError> {
+pub fn lock_down<S: LockDown>(
+    _: &Confined,
+    work: Work,
+    alarm: Alarm,
+) -> Result<Vec<OsError>, OsError> {
     let mut missing = Vec::new();
-    S::lock_down(alarm, &mut missing)?;
+    S::lock_down(work, alarm, &mut missing)?;
     Ok(missing)
 }
 
-/// Entries that a worker gives poll(2) at most, which answers EINVAL where there are more than RLIMIT_NOFILE. Descriptors 0
-/// to 2 are always open, so none is left to be had below it.
-const POLL_ENTRIES: u64 = 3;
-
-/// No new process, no new descriptor, no file written to, no core dump. RLIMIT_NPROC counts all processes of the user
+/// No new process, no more descriptors than the work takes, no file written to, no core dump. RLIMIT_NPROC counts all processes of the user
 /// (getrlimit(2)), so that no number but 0 means anything; threads that exist stay.
 ///
 /// # Errors
 /// `setrlimit`.
-pub fn set_limits() -> Result<(), OsError> {
+pub fn set_limits(work: Work) -> Result<(), OsError> {
     let limits = [
         #[cfg(not(any(target_os = "macos", target_os = "dragonfly")))]
         (Resource::RLIMIT_NPROC, "RLIMIT_NPROC", 0),
         (Resource::RLIMIT_CORE, "RLIMIT_CORE", 0),
         (Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", 0),
-        (Resource::RLIMIT_NOFILE, "RLIMIT_NOFILE", POLL_ENTRIES),
+        (Resource::RLIMIT_NOFILE, "RLIMIT_NOFILE", work.descriptors()),
     ];
     for (resource, name, limit) in limits {
         limited(name, setrlimit(resource, limit as _, limit as _))?;

@@ -10,7 +10,7 @@ use std::thread;
 use async_io::block_on;
 use miredo_platform::{
     Alarm, Attached, Confined, Endpoint, Identity, Inbox, NeighbourShare, Outbox, Progress,
-    RootDirectory, Udp, UdpPair, Via, confine, lock_down, restrict_monitor,
+    RootDirectory, Udp, UdpPair, Via, Work, confine, lock_down, restrict_monitor,
 };
 use nix::unistd::{Gid, Uid};
 
@@ -104,20 +104,50 @@ const FORBIDDEN: &[(&str, fn())] = &[
     }),
 ];
 
+/// What a worker makes, and an exporter does not.
+const OF_A_WORKER: &[(&str, fn())] = &[
+    ("recvmmsg", || {
+        // SAFETY: no message is named.
+        unsafe { libc::recvmmsg(3, std::ptr::null_mut(), 0, 0, std::ptr::null_mut()) };
+    }),
+    ("sendmsg", || {
+        // SAFETY: a null pointer, which the kernel would refuse.
+        unsafe { libc::sendmsg(3, std::ptr::null(), 0) };
+    }),
+    ("epoll_ctl", || {
+        // SAFETY: a null pointer, which the kernel would refuse.
+        unsafe { libc::epoll_ctl(3, libc::EPOLL_CTL_DEL, 3, std::ptr::null_mut()) };
+    }),
+];
+
+/// What the name of a call begins with where an exporter is to make it.
+const EXPORTER: &str = "exporter ";
+
 pub(crate) fn forbidden_calls() {
-    for (call, _) in FORBIDDEN {
-        let output = output("a_forbidden_call_ends_it", call);
+    // None is for either work. What one makes and the other does not is for that one.
+    let worker = FORBIDDEN
+        .iter()
+        .map(|(call, _)| (*call, (*call).to_owned()));
+    let exporter = FORBIDDEN.iter().chain(OF_A_WORKER).map(|(call, _)| *call);
+    let exporter = exporter.map(|call| (call, format!("{EXPORTER}{call}")));
+    for (call, argument) in worker.chain(exporter) {
+        let output = output("a_forbidden_call_ends_it", &argument);
         let told = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(told, format!("[{call}]\n"), "{output:?}");
-        assert_eq!(output.status.code(), Some(71), "{call}");
+        assert_eq!(told, format!("[{call}]\n"), "{argument}: {output:?}");
+        assert_eq!(output.status.code(), Some(71), "{argument}");
     }
 }
 
 pub(crate) fn make_forbidden_call() {
     let call = std::env::args().nth(1).unwrap();
-    let (_, make) = FORBIDDEN.iter().find(|(name, _)| **name == *call).unwrap();
+    let (work, call) = match call.strip_prefix(EXPORTER) {
+        Some(call) => (Work::Connections, call),
+        None => (Work::Datagrams, &*call),
+    };
+    let mut calls = FORBIDDEN.iter().chain(OF_A_WORKER);
+    let (_, make) = calls.find(|(name, _)| *name == call).unwrap();
     let confined = confine(&nobody(), &RootDirectory::Private).unwrap();
-    lock(&confined);
+    lock(&confined, work);
     make();
 }
 
@@ -148,7 +178,7 @@ pub(crate) fn serve_locked() {
         block_on(async_io::Timer::after(std::time::Duration::from_millis(50)));
         answer(&mut udp);
     });
-    lock(&confined);
+    lock(&confined, Work::Datagrams);
     go.send(()).unwrap();
     for _ in 0..101 {
         peer.send_to(b"question", server).unwrap();
@@ -186,7 +216,7 @@ pub(crate) fn aborted() {
 
 pub(crate) fn abort_locked() {
     let confined = confine(&nobody(), &RootDirectory::Private).unwrap();
-    lock(&confined);
+    lock(&confined, Work::Datagrams);
     std::process::abort();
 }
 
@@ -246,9 +276,10 @@ fn nobody() -> Identity {
     }
 }
 
-fn lock(confined: &Confined) {
+fn lock(confined: &Confined, work: Work) {
     let missing = lock_down(
         confined,
+        work,
         Alarm {
             descriptor: std::os::fd::AsFd::as_fd(&std::io::stdout())
                 .try_clone_to_owned()

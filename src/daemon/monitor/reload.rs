@@ -1,6 +1,6 @@
 //! The configuration is read again, and a new worker relieves the old one.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::{error, info};
 
@@ -81,7 +81,7 @@ impl Monitor {
             self.statistics = statistics;
         }
         self.history.reloads = self.history.reloads.saturating_add(1);
-        self.delay = Duration::ZERO;
+        self.replacement.reset();
         self.reloaded = true;
     }
 

@@ -1,19 +1,12 @@
 //! Workers that start, and those that replace one that died.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::{error, info, warn};
 
 use super::{Monitor, Purpose};
 use crate::daemon::Fault;
 use crate::daemon::child::{Child, News, RELIEVED};
-
-/// A worker that lives this long has started well: if it dies, the next one starts at once.
-const SETTLED: Duration = Duration::from_secs(60);
-
-/// Bounds of the delay before the next worker, when one after the other dies. The first replacement starts at once.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
-const LAST_DELAY: Duration = Duration::from_secs(60);
 
 impl Monitor {
     /// Looks after the worker that is to serve; says whether it is the first and does now.
@@ -39,8 +32,8 @@ impl Monitor {
             (News::Ended(words), Purpose::First) => return Err(Fault::new(words)),
             (News::Ended(words), Purpose::Reload(_)) => self.not_reloaded(&Fault::new(words)),
             (News::Ended(words), Purpose::Replacement) => {
-                error!("no worker: {words}; {}", when(self.delay));
-                self.schedule_replacement(now);
+                error!("no worker: {words}; {}", self.replacement.when());
+                self.replacement.schedule(now);
             }
             (_, purpose) => {
                 let first = matches!(purpose, Purpose::First);
@@ -58,7 +51,7 @@ impl Monitor {
 
     /// A new worker serves; the old one, if there is one, stops.
     fn relieve(&mut self, child: Child) {
-        self.replacement = None;
+        self.replacement.cancel();
         if let Some(mut old) = self.serving.replace(child) {
             old.stop(RELIEVED);
             self.ending.push(old);
@@ -86,43 +79,28 @@ impl Monitor {
         };
         self.counters.add(dead.counters());
         self.history.restarts = self.history.restarts.saturating_add(1);
-        if dead.age() >= SETTLED {
-            self.delay = Duration::ZERO;
-        }
+        self.replacement.died(dead.age());
         warn!(
             "the worker died ({words}), and what it did in its last second may not be counted; {}",
-            when(self.delay)
+            self.replacement.when()
         );
         // A reload that is under way replaces it.
         if self.starting.is_none() {
-            self.schedule_replacement(now);
+            self.replacement.schedule(now);
         }
     }
 
     pub(super) fn replace(&mut self) {
-        self.replacement = None;
+        self.replacement.cancel();
         if self.starting.is_some() {
             return;
         }
         match self.start_worker(&self.plan, &self.sockets) {
             Ok(child) => self.starting = Some((child, Purpose::Replacement)),
             Err(fault) => {
-                error!("no worker: {fault}; {}", when(self.delay));
-                self.schedule_replacement(Instant::now());
+                error!("no worker: {fault}; {}", self.replacement.when());
+                self.replacement.schedule(Instant::now());
             }
         }
-    }
-
-    /// Sets the time of the next replacement, and doubles the delay of the one after it.
-    fn schedule_replacement(&mut self, now: Instant) {
-        self.replacement = now.checked_add(self.delay);
-        self.delay = self.delay.saturating_mul(2).clamp(FIRST_DELAY, LAST_DELAY);
-    }
-}
-
-fn when(delay: Duration) -> String {
-    match delay.as_secs() {
-        0 => "starting a new one now".to_owned(),
-        seconds => format!("starting a new one in {seconds} s"),
     }
 }

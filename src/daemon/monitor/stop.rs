@@ -41,7 +41,7 @@ impl Monitor {
         }
         self.ending.extend(self.serving.take());
         self.ending.iter_mut().for_each(|child| child.stop(STOP));
-        self.replacement = None;
+        self.replacement.cancel();
         self.report = None;
         self.statistics = None;
         self.told.finish();

@@ -13,7 +13,7 @@ use crate::echo::EchoSystem;
 use crate::echo::tunnel::{TunnelSystem, device, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
-use crate::process::lock_down::{Alarm, LockDown, set_limits};
+use crate::process::lock_down::{Alarm, LockDown, Work, set_limits};
 use crate::process::open_descriptors::{self, Descriptors};
 use crate::process::rights::Rights;
 use crate::socket_option;
@@ -106,10 +106,10 @@ impl Privileges for Here {
 }
 
 impl LockDown for Here {
-    fn lock_down(alarm: Alarm, _: &mut Vec<OsError>) -> Result<(), OsError> {
+    fn lock_down(work: Work, alarm: Alarm, _: &mut Vec<OsError>) -> Result<(), OsError> {
         drop(alarm);
-        privileges::limit_all()?;
-        set_limits()
+        privileges::limit_all(work)?;
+        set_limits(work)
     }
 }
 

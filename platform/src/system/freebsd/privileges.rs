@@ -8,6 +8,7 @@ use libc::{c_int, c_void};
 use nix::errno::Errno;
 
 use crate::error::OsError;
+use crate::process::lock_down::Work;
 use crate::process::open_descriptors::Descriptors;
 use crate::system::Here;
 
@@ -19,6 +20,11 @@ const RIGHTS: u64 = libc::CAP_RECV
     | libc::CAP_FCNTL
     | libc::CAP_GETSOCKNAME
     | libc::CAP_GETSOCKOPT;
+
+/// What a process does that answers connections, which have the rights of the socket that they are accepted at (`kern_accept4`,
+/// sys/kern/uipc_syscalls.c).
+const CONNECTIONS: u64 =
+    libc::CAP_RECV | libc::CAP_SEND | libc::CAP_ACCEPT | libc::CAP_SHUTDOWN | libc::CAP_FCNTL;
 
 /// What it does to wait: CAP_EVENT of what a kqueue watches, CAP_KQUEUE of the kqueue, which nothing else has a use for. They are of
 /// another word than the rest, to which they cannot be joined.
@@ -34,10 +40,14 @@ pub(super) fn limit(descriptor: &impl AsFd) -> Result<(), OsError> {
 
 /// Does that to every open descriptor but the standard three, among them what libraries hold: the socket of syslog(3), the
 /// kqueue of the reactor. Those that were limited before have no other rights.
-pub(super) fn limit_all() -> Result<(), OsError> {
+pub(super) fn limit_all(work: Work) -> Result<(), OsError> {
+    let rights = match work {
+        Work::Datagrams => RIGHTS,
+        Work::Connections => CONNECTIONS,
+    };
     let open = Here::open_descriptors().into_iter();
     open.filter(|number| *number > libc::STDERR_FILENO)
-        .try_for_each(|number| limit_number(number, RIGHTS))
+        .try_for_each(|number| limit_number(number, rights))
 }
 
 /// Gives up for good: gaining privileges by exec, being traced or dumped; and rights of the standard descriptors.

@@ -15,7 +15,7 @@ use crate::echo::tunnel::TunnelSystem;
 use crate::error::OsError;
 use crate::process::confine::Privileges;
 use crate::process::file_lock::FileLock;
-use crate::process::lock_down::{Alarm, LockDown, set_limits};
+use crate::process::lock_down::{Alarm, LockDown, Work, set_limits};
 use crate::process::open_descriptors::{self, Descriptors};
 use crate::process::rights::{Access, Rights};
 use crate::udp::{NeighbourShare, Queues, UdpSystem};
@@ -119,9 +119,9 @@ impl Privileges for Here {
 }
 
 impl LockDown for Here {
-    fn lock_down(alarm: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsError> {
-        set_limits()?;
-        system_calls::forbid(alarm, missing)
+    fn lock_down(work: Work, alarm: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsError> {
+        set_limits(work)?;
+        system_calls::forbid(work, alarm, missing)
     }
 }
 
@@ -132,9 +132,9 @@ impl LockDown for Here {
     target_arch = "riscv64"
 )))]
 mod system_calls {
-    use super::{Alarm, OsError};
+    use super::{Alarm, OsError, Work};
 
-    pub(super) fn forbid(_: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsError> {
+    pub(super) fn forbid(_: Work, _: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsError> {
         let why = "no list of system calls for this processor";
         missing.push(OsError::refused("seccomp", std::env::consts::ARCH, why));
         Ok(())

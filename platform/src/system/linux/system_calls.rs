@@ -1,4 +1,4 @@
-//! The system calls that a worker makes once all its threads run, and the filter that ends it at any other (seccomp(2)).
+//! The system calls that a confined process makes once all its threads run, and the filter that ends it at any other (seccomp(2)).
 
 use std::ffi::c_int;
 use std::mem;
@@ -13,11 +13,11 @@ use seccompiler::{
 };
 
 use crate::error::OsError;
-use crate::process::lock_down::Alarm;
+use crate::process::lock_down::{Alarm, Work};
 
-/// Calls that are allowed with any arguments: datagrams, the control socket, waiting, memory that is given back, threads that
-/// end. `recvfrom` and `sendto` are what read and write a socket in the standard library.
-const ANY: &[libc::c_long] = &[
+/// Calls that a worker may make with any arguments: datagrams, the control socket, waiting, memory that is given back, threads
+/// that end. `recvfrom` and `sendto` are what read and write a socket in the standard library.
+const DATAGRAMS: &[libc::c_long] = &[
     libc::SYS_recvmmsg,
     libc::SYS_sendmmsg,
     libc::SYS_recvmsg,
@@ -64,13 +64,42 @@ const ANY: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
+/// The same of an exporter, which has one thread and no runtime: connections, the control socket, poll(2), memory.
+const CONNECTIONS: &[libc::c_long] = &[
+    libc::SYS_accept4,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_close,
+    libc::SYS_shutdown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_futex,
+    libc::SYS_restart_syscall,
+    libc::SYS_clock_gettime,
+    libc::SYS_gettimeofday,
+    libc::SYS_brk,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+
 /// Calls that may not make memory executable: the third argument of both is PROT_*.
 const NOT_EXECUTABLE: [libc::c_long; 2] = [libc::SYS_mmap, libc::SYS_mprotect];
 
 /// Forbids every other call, in all threads at once.
-pub(super) fn forbid(alarm: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsError> {
+pub(super) fn forbid(work: Work, alarm: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsError> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| refused(&error))?;
-    let program = program(arch).map_err(|error| refused(&error))?;
+    let program = program(work, arch).map_err(|error| refused(&error))?;
     catch(alarm)?;
     match apply_filter_all_threads(&program) {
         Ok(()) => Ok(()),
@@ -88,21 +117,31 @@ pub(super) fn forbid(alarm: Alarm, missing: &mut Vec<OsError>) -> Result<(), OsE
     }
 }
 
-fn program(arch: TargetArch) -> Result<BpfProgram, seccompiler::BackendError> {
-    let mut rules: Vec<_> = ANY.iter().map(|call| (*call, Vec::new())).collect();
+fn program(work: Work, arch: TargetArch) -> Result<BpfProgram, seccompiler::BackendError> {
+    let any = match work {
+        Work::Datagrams => DATAGRAMS,
+        Work::Connections => CONNECTIONS,
+    };
+    let mut rules: Vec<_> = any.iter().map(|call| (*call, Vec::new())).collect();
     for call in NOT_EXECUTABLE {
         let bits = SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64);
         rules.push((call, vec![argument(2, bits, 0)?]));
     }
-    // What else this socket tells could be asked, too, but nobody does.
-    let name = argument(2, SeccompCmpOp::Eq, libc::SO_MEMINFO as u64)?;
-    rules.push((libc::SYS_getsockopt, vec![name]));
     // With debug assertions the standard library looks whether a descriptor is open before it closes it.
-    let name = argument(1, SeccompCmpOp::Eq, libc::F_GETFD as u64)?;
-    rules.push((libc::SYS_fcntl, vec![name]));
-    // A new thread gives itself its name.
-    let name = argument(0, SeccompCmpOp::Eq, libc::PR_SET_NAME as u64)?;
-    rules.push((libc::SYS_prctl, vec![name]));
+    let mut fcntl = vec![argument(1, SeccompCmpOp::Eq, libc::F_GETFD as u64)?];
+    match work {
+        Work::Datagrams => {
+            // What else this socket tells could be asked, too, but nobody does.
+            let name = argument(2, SeccompCmpOp::Eq, libc::SO_MEMINFO as u64)?;
+            rules.push((libc::SYS_getsockopt, vec![name]));
+            // A new thread gives itself its name.
+            let name = argument(0, SeccompCmpOp::Eq, libc::PR_SET_NAME as u64)?;
+            rules.push((libc::SYS_prctl, vec![name]));
+        }
+        // A connection is made non-blocking.
+        Work::Connections => fcntl.push(argument(1, SeccompCmpOp::Eq, libc::F_SETFL as u64)?),
+    }
+    rules.push((libc::SYS_fcntl, fcntl));
     // abort(3), at the end of a panic, signals its own thread.
     let own = u64::from(std::process::id());
     rules.push((libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Eq, own)?]));

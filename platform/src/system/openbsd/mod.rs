@@ -12,7 +12,7 @@ use crate::echo::EchoSystem;
 use crate::echo::tunnel::{TunnelSystem, device, family};
 use crate::error::OsError;
 use crate::process::confine::Privileges;
-use crate::process::lock_down::{Alarm, LockDown};
+use crate::process::lock_down::{Alarm, LockDown, Work};
 use crate::process::open_descriptors::{self, Descriptors};
 use crate::process::rights::{Access, Rights};
 use crate::udp::UdpSystem;
@@ -96,7 +96,7 @@ impl Privileges for Here {
 
 impl LockDown for Here {
     /// pledge(2) has ended all of it, setrlimit(2) included.
-    fn lock_down(_: Alarm, _: &mut Vec<OsError>) -> Result<(), OsError> {
+    fn lock_down(_: Work, _: Alarm, _: &mut Vec<OsError>) -> Result<(), OsError> {
         Ok(())
     }
 }

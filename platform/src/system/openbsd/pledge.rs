@@ -13,10 +13,11 @@ use nix::errno::Errno;
 use crate::error::OsError;
 use crate::process::rights::Access;
 
-/// A worker waits, receives and sends on what it has inherited, and binds its raw socket.
+/// A worker waits, receives and sends on what it has inherited, and binds its raw socket; an exporter waits, accepts, receives and
+/// sends on what it has inherited (accept(2) is in `inet`).
 const WORKER: &CStr = c"stdio inet";
 
-/// A monitor opens UDP sockets and accepts who asks for statistics (inet), starts and ends workers and who reads the configuration
+/// A monitor opens UDP sockets and one that listens for exporters, and accepts who asks for statistics (inet), starts and ends workers and who reads the configuration
 /// (proc exec), looks at and removes its process-id file and its socket (rpath cpath), and unlocks the file (flock). What it executes starts without promises and with all files in
 /// sight (sys/kern/kern_exec.c, `sys_execve`): a worker makes its own.
 const MONITOR: &CStr = c"stdio rpath cpath flock inet proc exec";
