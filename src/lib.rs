@@ -17,7 +17,7 @@
 //! | `escape` | text from elsewhere, for a terminal or a log |
 //! | [`exposition`] | metrics as text, for Prometheus |
 //! | [`logging`] | stderr or syslog(3) |
-//! | [`daemon`] | monitor and worker, signals, process-id file |
+//! | [`daemon`] | monitor, worker and exporter, signals, process-id file |
 //! | [`probe`] | teredo-probe(1): what a client asks of a server, and a client in user space |
 //!
 //! The platform crate beside this one holds the contracts `UdpPair` and `RawIcmp6`, a module a system behind them,

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use log::{error, info, warn};
 use miredo_server::cli::{self, Options};
 use miredo_server::daemon::ask::ask;
+use miredo_server::daemon::metrics::Listener;
 use miredo_server::daemon::monitor::{self, Invocation, Monitor};
 use miredo_server::daemon::pidfile::PidFile;
 use miredo_server::daemon::plan::Plan;
@@ -21,7 +22,7 @@ use miredo_server::daemon::sockets::Sockets;
 use miredo_server::daemon::statistics::Statistics;
 use miredo_server::daemon::status::Started;
 use miredo_server::daemon::waiting::Waiting;
-use miredo_server::daemon::{Fault, identity, notify, worker};
+use miredo_server::daemon::{Fault, exporter, identity, notify, worker};
 use miredo_server::logging::{self, Target};
 use miredo_server::verdict::Counters;
 use platform::{Access, OsError};
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
     }
     if let Some(arguments) = reader::arguments_of_reader(std::env::args_os()) {
         return reader::main(arguments);
+    }
+    if let Some(control) = exporter::control_of_exporter(std::env::args_os()) {
+        return exporter::main(control);
     }
     let options = Options::from_command_line();
     let outcome = match options.status {
@@ -79,6 +83,7 @@ fn serve(options: Options) -> Result<(), Fault> {
     let raw = Sockets::open_raw(&plan)?;
     let _pidfile = options.pid_file().map(PidFile::create).transpose()?;
     let statistics = Statistics::of_plan(&options, &plan)?;
+    let metrics = Listener::of_plan(&plan)?;
     restrict(&options, &program, statistics.as_ref())?;
     logging::start().map_err(|error| OsError::new("start thread", "log", error))?;
     let invocation = Invocation {
@@ -94,7 +99,7 @@ fn serve(options: Options) -> Result<(), Fault> {
             error!("stopped; {fault}");
         }
     };
-    let opened = Waiting::new(&invocation, &mut signals, plan, raw, statistics)
+    let opened = Waiting::new(&invocation, &mut signals, plan, raw, statistics, metrics)
         .open(|address| {
             started.set(true);
             let Some(starting) = starting.take() else {

@@ -4,11 +4,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use miredo_server::cli::{self, probe};
-use miredo_server::conf::{self, DIRECTIVES, Overrides};
+use miredo_server::conf::{self, Address, DIRECTIVES, Overrides};
+use miredo_server::daemon::exporter::page;
+use miredo_server::daemon::status::{Count, State, Status};
+use miredo_server::exposition::Format;
 use miredo_server::verdict::{Counters, Fate};
 
 const SAMPLE: &str = "etc/miredo-server.conf.sample";
@@ -77,6 +81,58 @@ fn server_8_has_every_counter() {
         .map(|(name, meaning)| (name.to_owned(), meaning.to_owned()))
         .collect();
     assert_eq!(said, expected);
+}
+
+/// The page has each metric with the words that go with it, and no other.
+#[test]
+fn server_8_has_every_metric() {
+    let page = read("man/miredo-server.8");
+    let section = page.split("\n.Sh METRICS\n").nth(1).unwrap();
+    let section = section.split("\n.Sh ").next().unwrap();
+    let items = section.split("\n.It Sy teredo_server_").skip(1);
+    let said: BTreeSet<_> = items
+        .map(|item| {
+            let (name, text) = item.split_once('\n').unwrap();
+            let name = name.split(' ').next().unwrap();
+            let text = text.split("\n.El").next().unwrap();
+            let text = text.split("\n.br\n").next().unwrap();
+            (format!("teredo_server_{name}"), plain(text))
+        })
+        .collect();
+    let shown = page_of_metrics();
+    let lines = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP "));
+    let helped = lines.filter_map(|line| line.split_once(' '));
+    let expected: BTreeSet<_> = helped
+        .map(|(name, help)| (name.to_owned(), help.to_owned()))
+        .collect();
+    assert_eq!(said, expected);
+}
+
+/// What a server that has not done anything shows.
+fn page_of_metrics() -> String {
+    let counters = Count::all(&Counters::new());
+    let status = Status {
+        version: String::new(),
+        state: State::Serving,
+        pid: 1,
+        worker_pid: None,
+        start_time_seconds: 0,
+        uptime_seconds: 0,
+        primary: Address {
+            bound: Ipv4Addr::LOCALHOST,
+            public: Ipv4Addr::LOCALHOST,
+        },
+        secondary: None,
+        prefix: String::new(),
+        workers: 1,
+        reloads: 0,
+        reloads_refused: 0,
+        restarts: 0,
+        counters,
+    };
+    page::page(&status, Format::Text)
 }
 
 /// Lines of a page without macros: what a reader sees.
@@ -157,6 +213,8 @@ fn the_sample_has_every_directive() {
             conf::Directive::ServerBindAddress2 | conf::Directive::PublicAddress2 => "192.0.2.2",
             conf::Directive::SecureQualificationKeys => "/etc/miredo/keys",
             conf::Directive::StatisticsSocket => "/var/run/miredo-server.sock",
+            // No default would be on.
+            conf::Directive::MetricsAddress => "127.0.0.1:9544",
             _ => directive.default_value().unwrap(),
         };
         (directive.name(), default)

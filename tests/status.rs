@@ -15,6 +15,8 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+#[cfg(target_os = "linux")]
+use harness::system::switches;
 use harness::system::{absent_address, until};
 use harness::{Client, DEADLINE, Scratch, Server, addresses, output, root, secondary_of};
 use miredo_server::daemon::status::{State, Status};
@@ -412,19 +414,4 @@ fn idle_processes_do_not_wake() {
         after[0] > before[0] && after[1] > before[1]
     });
     server.stop();
-}
-
-/// How often the threads of a process gave a processor away, which each wakeup ends with.
-#[cfg(target_os = "linux")]
-fn switches(pid: nix::unistd::Pid) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let switches = threads.map(|thread| {
-        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
-            .unwrap();
-        line.trim().parse::<u64>().unwrap()
-    });
-    switches.sum()
 }

@@ -64,6 +64,8 @@ directives! {
     SecureQualificationKeys = "SecureQualificationKeys", None, 1;
     /// Where the server tells what it does.
     StatisticsSocket = "StatisticsSocket", None, 1;
+    /// Where metrics are served.
+    MetricsAddress = "MetricsAddress", Some("off"), 1;
 }
 
 /// Directives of miredo.conf(5): the client's and relay's file, easily taken for this one.

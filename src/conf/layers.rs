@@ -164,6 +164,7 @@ impl Reader<'_> {
             receive_buffer: self.value_or_default(Directive::ReceiveBuffer, str::parse)?,
             echo_path: self.value_or_default(Directive::EchoPath, value::echo_path)?,
             statistics: statistics?,
+            metrics: self.value_or_default(Directive::MetricsAddress, value::metrics_address)?,
         };
         Some(Config {
             primary: primary?,

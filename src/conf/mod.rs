@@ -31,6 +31,7 @@ mod value;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -88,6 +89,8 @@ pub struct Service {
     pub echo_path: EchoPath,
     /// `StatisticsSocket`.
     pub statistics: StatisticsSocket,
+    /// `MetricsAddress`.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What the command line says, which counts more than the file.

@@ -1,7 +1,7 @@
 //! Values of directives: from text to a type without bad values.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{self, Ipv6Addr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::os::unix::net::SocketAddr;
@@ -265,6 +265,22 @@ impl FromStr for StatisticsSocket {
             ))
             .help("unix(7) and unix(4) have the limit: about a hundred")),
         }
+    }
+}
+
+/// Reads where metrics are served: an address with a port, or off.
+pub(super) fn metrics_address(text: &str) -> Result<Option<net::SocketAddr>, Fault> {
+    const EXAMPLE: &str = "write an address and a port, such as 127.0.0.1:9544 or [::1]:9544";
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    let address: net::SocketAddr = text.parse().map_err(|_| {
+        let message = format!("{} is neither off nor an address with a port", clip(text));
+        Fault::new(message).help(EXAMPLE)
+    })?;
+    match address.port() {
+        0 => Err(Fault::new(format!("{text} has no port")).help(EXAMPLE)),
+        _ => Ok(Some(address)),
     }
 }
 

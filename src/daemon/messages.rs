@@ -108,14 +108,19 @@ impl FromWorker {
         ", which it never makes: it may have been taken over\"}\n",
     ];
 
-    /// Most characters of a failure. JSON takes four bytes for one at most.
-    const WORDS_MAX: usize = 2048;
-
     /// That the worker failed, in one line of bounded length.
     pub fn failed(words: &str) -> Self {
-        let one_line = |c: char| if c.is_control() { ' ' } else { c };
-        Self::Failed(words.chars().take(Self::WORDS_MAX).map(one_line).collect())
+        Self::Failed(one_line(words))
     }
+}
+
+/// Most characters of a failure. JSON takes four bytes for one at most.
+const WORDS_MAX: usize = 2048;
+
+/// The words of a failure, in one line of bounded length.
+pub(super) fn one_line(words: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    words.chars().take(WORDS_MAX).map(printable).collect()
 }
 
 #[cfg(test)]
@@ -177,6 +182,7 @@ mod tests {
                     receive_buffer: ReceiveBuffer::Bytes(65536),
                     echo_path: platform::EchoPath::Native,
                     statistics: StatisticsSocket::At("/run/sock".into()),
+                    metrics: Some("[::1]:9544".parse().unwrap()),
                 },
                 threads: NonZeroUsize::MIN,
                 local: false,
@@ -214,7 +220,7 @@ mod tests {
             r#""service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":true,"#,
             r#""rate_limit":{"packets_per_second":1,"burst":4294967295},"qualification":{"required":true,"keys":["#,
             r#"{"identifier":"636c69656e74","secret":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","retired":false}]}},"wait_for_address":true,"facility":"local3","#,
-            r#""workers":"Auto","receive_buffer":{"Bytes":65536},"echo_path":"Native","statistics":{"At":"/run/sock"}},"#,
+            r#""workers":"Auto","receive_buffer":{"Bytes":65536},"echo_path":"Native","statistics":{"At":"/run/sock"},"metrics":"[::1]:9544"},"#,
             r#""threads":1,"local":false},"udp":[{"primary":4,"secondary":5}],"raw":7,"#,
             r#""owner":[65534,65533],"root":{"Unix":[47,118,97,114,47,101,109,112,116,121]},"#,
             r#""log":"INFO"}}"#,
@@ -270,7 +276,7 @@ mod tests {
         let FromWorker::Failed(words) = &failed else {
             unreachable!()
         };
-        assert!(words.chars().count() == FromWorker::WORDS_MAX && !words.contains('\n'));
+        assert!(words.chars().count() == WORDS_MAX && !words.contains('\n'));
         let mut counters = Counters::new();
         for _ in 0..3 {
             counters.add(&Counters::try_from(vec![u64::MAX; counters.numbers().count()]).unwrap());

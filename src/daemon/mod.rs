@@ -1,4 +1,5 @@
 //! Two processes: a monitor that keeps its privileges and opens the sockets, and a worker that gives all privilege up and serves.
+//! Where metrics are asked for, a third, the exporter, shows them.
 //!
 //! | module | what it is for |
 //! | --- | --- |
@@ -16,6 +17,8 @@
 //! | [`status`] | what a running server tells of itself |
 //! | [`statistics`] | the socket at which it tells that |
 //! | [`ask`] | `--status`: who asks there |
+//! | [`metrics`] | the metrics as the monitor sees them: socket, exporter, what that is told |
+//! | [`exporter`] | the process that serves them over HTTP |
 //! | [`notify`] | what the service manager is told |
 //! | [`waiting`] | the start, until this host has its addresses |
 //! | [`monitor`] | the process that keeps its privileges: start, reload, replacement, stop |
@@ -34,8 +37,10 @@ pub mod again;
 pub mod ask;
 pub mod channel;
 pub mod child;
+pub mod exporter;
 pub mod identity;
 pub mod messages;
+pub mod metrics;
 pub mod monitor;
 pub mod notify;
 pub mod pidfile;

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is for |
 //! | --- | --- |
+//! | `metrics` | who serves the metrics, and what that is told |
 //! | `reload` | the configuration is read again, and a new worker relieves the old one |
 //! | `replace` | workers that start, and those that replace one that died |
 //! | `report` | the counters, in a line of the log |
@@ -18,6 +19,7 @@ use super::again::Again;
 use super::child::Child;
 use super::identity::Owner;
 use super::messages::{Order, VERSION};
+use super::metrics::{Listener, Metrics, Telling};
 use super::notify;
 use super::plan::Plan;
 use super::poll::poll_or_rest;
@@ -32,12 +34,14 @@ use crate::cli::Options;
 use crate::logging::{self, Target};
 use crate::verdict::Counters;
 
+mod metrics;
 mod reload;
 mod replace;
 mod report;
 mod status;
 mod stop;
 
+use metrics::Known;
 use status::{History, Told};
 
 /// How the program was started. It stays the same for as long as the monitor lives.
@@ -79,6 +83,8 @@ pub struct Monitor {
     reported: Counters,
     /// Where whoever asks is told.
     statistics: Option<Statistics>,
+    metrics: Metrics,
+    telling: Telling<Known>,
     history: History,
     told: Told,
 }
@@ -101,6 +107,8 @@ struct Reload {
     sockets: Sockets,
     /// Another statistics socket, or none; the same as before where this is absent.
     statistics: Option<Option<Statistics>>,
+    /// Another socket for metrics, or none; the same as before where this is absent.
+    metrics: Option<Option<Listener>>,
 }
 
 impl Monitor {
@@ -110,6 +118,7 @@ impl Monitor {
             plan,
             sockets,
             statistics,
+            metrics,
         } = opened;
         Self {
             invocation,
@@ -127,6 +136,8 @@ impl Monitor {
             counters: Counters::default(),
             reported: Counters::default(),
             statistics,
+            metrics: Metrics::new(metrics),
+            telling: Telling::default(),
             history: History::default(),
             told: Told::new(),
         }
@@ -160,6 +171,7 @@ impl Monitor {
                 && let Some(ready) = ready.take()
             {
                 ready(&self.plan)?;
+                self.metrics.begin(now);
             }
             self.tend_serving(now);
             self.tend_ending(now);
@@ -174,6 +186,7 @@ impl Monitor {
                 self.finish_report();
             }
             self.tend_statistics(now);
+            self.tend_metrics(now);
             self.tend_manager(now);
         }
     }
@@ -188,12 +201,15 @@ impl Monitor {
             self.report,
             reader.and_then(Reader::deadline),
             statistics.and_then(Statistics::deadline),
+            self.metrics.deadline(),
+            self.telling.due(),
             self.told.due(),
         ];
         let deadlines = due.into_iter().chain(children().map(Child::deadline));
         let awaited = children().filter_map(Child::awaited);
         let awaited = awaited.chain(reader.and_then(Reader::awaited));
         let awaited = awaited.chain(statistics.into_iter().flat_map(Statistics::awaited));
+        let awaited = awaited.chain(self.metrics.awaited());
         let signals = std::iter::once((self.signals.as_fd(), PollFlags::POLLIN));
         let polled = signals.chain(awaited);
         let polled = polled.map(|(end, flags)| PollFd::new(end, flags));
@@ -201,20 +217,24 @@ impl Monitor {
     }
 
     fn start_worker(&self, plan: &Plan, sockets: &Sockets) -> Result<Child, Fault> {
-        let owner = match self.invocation.owner {
-            Owner::Become(identity) => Some((identity.uid.as_raw(), identity.gid.as_raw())),
-            Owner::Stay => None,
-        };
         let order = Order {
             version: VERSION,
             plan: plan.clone(),
             udp: Vec::new(),
             raw: None,
-            owner,
+            owner: self.owner_ids(),
             root: self.invocation.options.chroot.clone().map(Into::into),
             log: log::max_level(),
         };
         Child::start(&self.invocation.program, order, sockets)
+    }
+
+    /// User and group for what has no privilege; none where this process has none to give up.
+    fn owner_ids(&self) -> Option<(u32, u32)> {
+        match self.invocation.owner {
+            Owner::Become(identity) => Some((identity.uid.as_raw(), identity.gid.as_raw())),
+            Owner::Stay => None,
+        }
     }
 }
 

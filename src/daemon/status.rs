@@ -204,17 +204,14 @@ impl fmt::Display for Uptime {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::Ipv4Addr;
-
-    fn address(bound: [u8; 4], public: [u8; 4]) -> Address {
-        let [bound, public] = [bound, public].map(Ipv4Addr::from);
-        Address { bound, public }
-    }
-
-    fn status(counters: &Counters) -> Status {
-        Status {
+impl Status {
+    /// Of a server with these counters, for tests.
+    pub(super) fn example(counters: &Counters) -> Self {
+        let address = |bound: [u8; 4], public: [u8; 4]| Address {
+            bound: bound.into(),
+            public: public.into(),
+        };
+        Self {
             version: "0.1.0".to_owned(),
             state: State::Serving,
             pid: 1234,
@@ -231,10 +228,15 @@ mod tests {
             counters: Count::all(counters),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn a_person_reads_all_of_it() {
-        let text = status(&Counters::new()).to_string();
+        let text = Status::example(&Counters::new()).to_string();
         let first = "state      serving\nuptime     2 days 3:04:05\naddresses  192.0.2.1 and 192.0.2.2 (bound to 10.0.0.2)\n\
                      prefix     2001::/32\nworkers    2\nreloads    3, and 1 refused\nrestarts   4\n\
                      processes  1234 and 1236, of version 0.1.0\nreceived\n     0  primary address: came to ServerBindAddress\n";
@@ -243,7 +245,7 @@ mod tests {
             let line = format!("     0  {}: {}\n", counter.name, counter.meaning);
             assert!(text.contains(&line), "{line}");
         }
-        let mut not_serving = status(&Counters::new());
+        let mut not_serving = Status::example(&Counters::new());
         not_serving.state = State::NotServing;
         not_serving.worker_pid = None;
         not_serving.secondary = None;
@@ -256,7 +258,7 @@ mod tests {
     #[test]
     fn the_largest_has_room_and_is_read_again() {
         let numbers = vec![u64::MAX; Counters::new().numbers().count()];
-        let largest = status(&Counters::try_from(numbers).unwrap());
+        let largest = Status::example(&Counters::try_from(numbers).unwrap());
         let line = serde_json::to_string(&largest).unwrap();
         assert!(line.len() < Status::MAX_LEN / 5, "{}", line.len());
         assert_eq!(serde_json::from_str::<Status>(&line).unwrap(), largest);
@@ -271,7 +273,7 @@ mod tests {
         let section = page.split("\n.Sh STATUS\n").nth(1).unwrap();
         let section = section.split("\n.Sh ").next().unwrap();
         let words: Vec<&str> = section.split_whitespace().collect();
-        let status = serde_json::to_value(status(&Counters::new())).unwrap();
+        let status = serde_json::to_value(Status::example(&Counters::new())).unwrap();
         let members = status.as_object().unwrap().keys();
         let counter = status["counters"][0].as_object().unwrap();
         for member in members.chain(counter.keys()) {
@@ -281,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_server_cannot_disturb_a_terminal() {
-        let mut status = status(&Counters::new());
+        let mut status = Status::example(&Counters::new());
         status.prefix = "\u{1b}[31m".to_owned();
         assert!(!status.to_string().contains('\u{1b}'));
     }

@@ -8,6 +8,7 @@ use log::{error, info, warn};
 use nix::poll::{PollFd, PollFlags};
 
 use super::Fault;
+use super::metrics::Listener;
 use super::monitor::{self, Invocation};
 use super::notify;
 use super::plan::Plan;
@@ -30,6 +31,7 @@ pub struct Waiting<'a> {
     plan: Plan,
     raw: Option<OwnedFd>,
     statistics: Option<Statistics>,
+    metrics: Option<Listener>,
     /// The address that was missing at the last look.
     missing: Option<Ipv4Addr>,
     reading: Option<Reader>,
@@ -46,6 +48,8 @@ pub struct Opened {
     pub sockets: Sockets,
     /// Where it tells what it does.
     pub statistics: Option<Statistics>,
+    /// Where metrics are to be served.
+    pub metrics: Option<Listener>,
 }
 
 impl<'a> Waiting<'a> {
@@ -56,6 +60,7 @@ impl<'a> Waiting<'a> {
         plan: Plan,
         raw: Option<OwnedFd>,
         statistics: Option<Statistics>,
+        metrics: Option<Listener>,
     ) -> Self {
         Self {
             invocation,
@@ -63,6 +68,7 @@ impl<'a> Waiting<'a> {
             plan,
             raw,
             statistics,
+            metrics,
             missing: None,
             reading: None,
             reload_again: false,
@@ -106,6 +112,7 @@ impl<'a> Waiting<'a> {
             sockets: Sockets::open(&self.plan, self.raw)?,
             plan: self.plan,
             statistics: self.statistics,
+            metrics: self.metrics.map(Listener::listen).transpose()?,
         }))
     }
 
@@ -204,8 +211,13 @@ impl<'a> Waiting<'a> {
             self.raw = Sockets::open_raw(&plan)?;
         }
         let options = &self.invocation.options;
-        if let Some(statistics) = Statistics::adapt(self.statistics.as_ref(), options, &plan)? {
+        let statistics = Statistics::adapt(self.statistics.as_ref(), options, &plan)?;
+        let metrics = Listener::adapt(self.metrics.as_ref().map(Listener::address), &plan)?;
+        if let Some(statistics) = statistics {
             self.statistics = statistics;
+        }
+        if let Some(metrics) = metrics {
+            self.metrics = metrics;
         }
         if let Target::Syslog(facility) = monitor::target(&self.invocation.options, &plan) {
             logging::init(Target::Syslog(facility));

@@ -73,6 +73,21 @@ pub fn ids(process: Pid) -> Vec<u32> {
         .collect()
 }
 
+/// How often the threads of a process gave a processor away, which each wakeup ends with.
+#[cfg(target_os = "linux")]
+pub fn switches(pid: Pid) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let switches = threads.map(|thread| {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+            .unwrap();
+        line.trim().parse::<u64>().unwrap()
+    });
+    switches.sum()
+}
+
 /// Whether a process has a file open. Linux tells its path; the others its number, by fstat(1) or lsof(8).
 pub fn has_open(process: Pid, path: &Path) -> bool {
     if cfg!(target_os = "linux") {

@@ -50,6 +50,7 @@ impl Monitor {
         let sockets = self.sockets.adapt(&plan)?;
         let statistics =
             Statistics::adapt(self.statistics.as_ref(), &self.invocation.options, &plan)?;
+        let metrics = self.adapt_metrics(&plan)?;
         let child = self.start_worker(&plan, &sockets)?;
         // A replacement that does not serve yet comes too late.
         if let Some((mut late, _)) = self.starting.take() {
@@ -60,6 +61,7 @@ impl Monitor {
             plan,
             sockets,
             statistics,
+            metrics,
         };
         self.starting = Some((child, Purpose::Reload(Box::new(reload))));
         Ok(())
@@ -70,6 +72,7 @@ impl Monitor {
             plan,
             sockets,
             statistics,
+            metrics,
         } = reload;
         sockets.set_receive_buffers(&plan);
         if let Target::Syslog(facility) = target(&self.invocation.options, &plan) {
@@ -79,6 +82,9 @@ impl Monitor {
         self.plan = plan;
         if let Some(statistics) = statistics {
             self.statistics = statistics;
+        }
+        if let Some(metrics) = metrics {
+            self.metrics.move_to(metrics, Instant::now());
         }
         self.history.reloads = self.history.reloads.saturating_add(1);
         self.replacement.reset();

@@ -106,7 +106,7 @@ impl Monitor {
         (self.told.totals, self.told.at) = (totals, Some(now));
     }
 
-    fn status(&self, now: Instant) -> Status {
+    pub(super) fn status(&self, now: Instant) -> Status {
         let reloads = matches!(self.starting, Some((_, Purpose::Reload(_))));
         let state = match &self.serving {
             None => State::NotServing,

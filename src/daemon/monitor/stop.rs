@@ -44,10 +44,12 @@ impl Monitor {
         self.replacement.cancel();
         self.report = None;
         self.statistics = None;
+        self.metrics.end();
         self.told.finish();
         loop {
             let now = Instant::now();
             self.tend_ending(now);
+            self.metrics.tend(now);
             if self
                 .reading
                 .as_mut()
@@ -55,7 +57,7 @@ impl Monitor {
             {
                 self.reading = None;
             }
-            if self.ending.is_empty() && self.reading.is_none() {
+            if self.ending.is_empty() && self.reading.is_none() && self.metrics.are_over() {
                 return self.counters;
             }
             self.wait();
