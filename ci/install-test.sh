@@ -84,6 +84,9 @@ common() {
     for example in bird.conf bird-router.conf frr.conf; do
         echo "$1/share/examples/miredo-server/anycast/$example"
     done
+    for example in prometheus/prometheus.yml prometheus/teredo.rules.yml prometheus/teredo.rules.test.yml grafana/teredo.json; do
+        echo "$1/share/examples/miredo-server/$example"
+    done
 }
 
 # The packing list of a port, in absolute paths, with the files that the ports tree adds itself.

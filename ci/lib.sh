@@ -96,7 +96,7 @@ packages() {
     for package in $missing; do
         case $package in
             bird2) update-rc.d bird disable ;;
-            frr | miredo | miredo-server) update-rc.d "$package" disable ;;
+            frr | miredo | miredo-server | prometheus) update-rc.d "$package" disable ;;
         esac
     done
 }

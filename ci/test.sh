@@ -16,6 +16,7 @@ main() {
     fi
     fuzz
     ci/faults.sh quick
+    run 'metrics' ci/metrics.sh
     # The C server must pass too: clients do not need what it does not do.
     if [ -x "$reference" ]; then
         run 'interop, C server' env "MIREDO_SERVER_SUBJECT=$reference" cargo test --locked --test interop

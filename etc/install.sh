@@ -90,8 +90,15 @@ files() {
     done
     # The configuration itself is never installed: it belongs to the administrator.
     echo "644 etc/miredo-server.conf.sample $SAMPLEDIR/miredo-server.conf.sample"
+    monitoring
     fleet
     service
+}
+
+monitoring() {
+    for example in prometheus/prometheus.yml prometheus/teredo.rules.yml prometheus/teredo.rules.test.yml grafana/teredo.json; do
+        echo "644 etc/$example $EXAMPLEDIR/$example"
+    done
 }
 
 fleet() {
@@ -187,7 +194,7 @@ uninstall_all() {
     files | while read -r _ _ target; do
         rm -f "$DESTDIR$target"
     done
-    rmdir "$DESTDIR$EXAMPLEDIR/anycast" "$DESTDIR$EXAMPLEDIR" "$DESTDIR$SAMPLEDIR" 2>/dev/null || :
+    rmdir "$DESTDIR$EXAMPLEDIR/anycast" "$DESTDIR$EXAMPLEDIR/prometheus" "$DESTDIR$EXAMPLEDIR/grafana" "$DESTDIR$EXAMPLEDIR" "$DESTDIR$SAMPLEDIR" 2>/dev/null || :
 }
 
 main "$@"
