@@ -35,6 +35,11 @@ fn corpus_of_conf() {
     replay("conf/bad", bodies::conf);
 }
 
+#[test]
+fn corpus_of_request() {
+    replay("request", bodies::request);
+}
+
 /// A vector without its seeds would never be fuzzed. `cargo test --test corpus -- --ignored` writes them.
 #[test]
 fn every_vector_is_a_seed() {

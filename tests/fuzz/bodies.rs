@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use miredo_server::conf::{self, Diagnostic, KeyFile, Overrides, Severity};
+use miredo_server::daemon::exporter::request;
 use miredo_server::qualification::{Authenticator, ClientKey, Octets, Qualification};
 use miredo_server::server::{Arrival, Policy, Server, Settings};
 use miredo_server::wire::address::ServicePrefix;
@@ -199,4 +200,18 @@ fn messages(packet: &Packet<'_>) {
 fn reread<'a, T, E>(bytes: &'a [u8], parse: impl FnOnce(&Packet<'a>) -> Result<T, E>) -> Option<T> {
     let (packet, _) = Packet::split(bytes).ok()?;
     parse(&packet).ok()
+}
+
+/// What a client has sent to the exporter of metrics: it is asked for more, but not without end, or it gets one whole answer.
+pub(crate) fn request(data: &[u8]) {
+    let Some(answer) = request::answer(data, &|format| format!("{format:?}")) else {
+        assert!(data.len() < request::MAX_LEN, "no end");
+        return;
+    };
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let (head, length) = head.rsplit_once("\r\nContent-Length: ").unwrap_or_default();
+    // HEAD is answered without the body.
+    assert!(body.is_empty() || length == body.len().to_string());
+    assert!(head.starts_with("HTTP/1.1 ") && length != "0");
 }
