@@ -266,7 +266,7 @@ impl From<Via> for Entry {
 
 phrased! {
     /// What is counted of a datagram: the first part of a counter's name.
-    Fate {
+    Outcome {
         /// By [`Entry`].
         Received = "received": "datagrams that the server read",
         /// By [`Kind`].

@@ -13,7 +13,7 @@ use miredo_server::conf::{self, Address, DIRECTIVES, Overrides};
 use miredo_server::daemon::exporter::page;
 use miredo_server::daemon::status::{Count, State, Status};
 use miredo_server::exposition::Format;
-use miredo_server::verdict::{Counters, Fate};
+use miredo_server::verdict::{Counters, Outcome};
 
 const SAMPLE: &str = "etc/miredo-server.conf.sample";
 
@@ -70,12 +70,12 @@ fn server_8_has_every_counter() {
             }
         }
     }
-    let fates = Fate::ALL.map(|fate| (fate.as_str(), fate.meaning()));
+    let outcomes = Outcome::ALL.map(|outcome| (outcome.as_str(), outcome.meaning()));
     let counters = Counters::new();
     let counters = counters
         .all()
         .map(|counter| (counter.name, counter.meaning));
-    let expected: BTreeSet<_> = fates
+    let expected: BTreeSet<_> = outcomes
         .into_iter()
         .chain(counters)
         .map(|(name, meaning)| (name.to_owned(), meaning.to_owned()))

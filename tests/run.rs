@@ -17,11 +17,11 @@ use harness::{DEADLINE, solicitation};
 use miredo_server::report::{Ledger, Report};
 use miredo_server::run::{self, Running, stop_pair};
 use miredo_server::server::{Policy, Server, Settings};
-use miredo_server::verdict::{Counters, Fate, Kind, Loss, Reason};
+use miredo_server::verdict::{Counters, Kind, Loss, Outcome, Reason};
 use miredo_server::wire::address::{ServicePrefix, TeredoAddress};
 use miredo_server::wire::icmp6::{ECHO_REQUEST, Echo};
 use platform::Via;
-use platform::fake::{self, Outcome, RawEnd, UdpEnd};
+use platform::fake::{self, RawEnd, UdpEnd};
 
 const PRIMARY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 40000);
@@ -184,12 +184,12 @@ fn echoes_without_a_way_are_lost() {
 fn losses_are_counted() {
     let lp = Loop::start(true);
     lp.udp.decide([
-        Outcome::WouldBlock,
-        Outcome::Refuse(ErrorKind::PermissionDenied),
+        fake::Outcome::WouldBlock,
+        fake::Outcome::Refuse(ErrorKind::PermissionDenied),
     ]);
     lp.raw.decide([
-        Outcome::Refuse(ErrorKind::NetworkUnreachable),
-        Outcome::WouldBlock,
+        fake::Outcome::Refuse(ErrorKind::NetworkUnreachable),
+        fake::Outcome::WouldBlock,
     ]);
     for nonce in 0..3 {
         lp.udp
@@ -268,7 +268,7 @@ fn a_backlog_makes_networks_share() {
         }
         asked += 640;
         lp.until("all of it", |counters| {
-            counters.sum(Fate::Received) == asked
+            counters.sum(Outcome::Received) == asked
         });
     }
     // Of the client's a larger part is answered than of the busy network's: all of them, unless this machine stalls.

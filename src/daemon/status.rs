@@ -103,7 +103,7 @@ impl Status {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// `received`, `sent`, `dropped` or `lost`.
-    pub fate: String,
+    pub outcome: String,
     /// Its name.
     pub name: String,
     /// What it means.
@@ -129,7 +129,7 @@ impl Count {
     /// All of some counters.
     pub fn all(counters: &Counters) -> Vec<Self> {
         let counters = counters.all().map(|counter| Self {
-            fate: counter.fate.as_str().to_owned(),
+            outcome: counter.outcome.as_str().to_owned(),
             name: counter.name.to_owned(),
             meaning: counter.meaning.to_owned(),
             count: counter.count,
@@ -170,11 +170,11 @@ impl fmt::Display for Status {
         writeln!(f, ", of version {}", Escaped(&self.version))?;
         let most = self.counters.iter().map(|counter| counter.count).max();
         let width = most.unwrap_or_default().to_string().len().max(6);
-        let mut fate = "";
+        let mut outcome = "";
         for counter in &self.counters {
-            if counter.fate != fate {
-                fate = &counter.fate;
-                writeln!(f, "{}", Escaped(fate))?;
+            if counter.outcome != outcome {
+                outcome = &counter.outcome;
+                writeln!(f, "{}", Escaped(outcome))?;
             }
             let (name, meaning) = (Escaped(&counter.name), Escaped(&counter.meaning));
             writeln!(f, "{:>width$}  {name}: {meaning}", counter.count)?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Fate, Kind, Loss, Reason, Verdict};
+use super::{Entry, Kind, Loss, Outcome, Reason, Verdict};
 
 /// How often a datagram was read, each kind was to be sent, each reason dropped, and a packet was lost on its way out.
 ///
@@ -94,16 +94,16 @@ impl Counters {
 
     /// Each counter with its names and its meaning: what status, log and metrics show.
     pub fn all(&self) -> impl Iterator<Item = Counter> {
-        let received = Entry::ALL.map(|at| (Fate::Received, at.as_str(), at.meaning()));
-        let sent = Kind::ALL.map(|kind| (Fate::Sent, kind.as_str(), kind.meaning()));
-        let dropped = Reason::ALL.map(|why| (Fate::Dropped, why.as_str(), why.meaning()));
-        let lost = Loss::ALL.map(|loss| (Fate::Lost, loss.as_str(), loss.meaning()));
+        let received = Entry::ALL.map(|at| (Outcome::Received, at.as_str(), at.meaning()));
+        let sent = Kind::ALL.map(|kind| (Outcome::Sent, kind.as_str(), kind.meaning()));
+        let dropped = Reason::ALL.map(|why| (Outcome::Dropped, why.as_str(), why.meaning()));
+        let lost = Loss::ALL.map(|loss| (Outcome::Lost, loss.as_str(), loss.meaning()));
         let named = received.into_iter().chain(sent).chain(dropped);
         named
             .chain(lost)
             .zip(self.numbers())
-            .map(|((fate, name, meaning), count)| Counter {
-                fate,
+            .map(|((outcome, name, meaning), count)| Counter {
+                outcome,
                 name,
                 meaning,
                 count,
@@ -125,10 +125,10 @@ impl Counters {
         Loss::ALL.into_iter().zip(self.lost)
     }
 
-    /// How many datagrams or packets met a fate.
+    /// How many datagrams or packets met a outcome.
     #[must_use]
-    pub fn sum(&self, fate: Fate) -> u64 {
-        let counters = self.all().filter(|counter| counter.fate == fate);
+    pub fn sum(&self, outcome: Outcome) -> u64 {
+        let counters = self.all().filter(|counter| counter.outcome == outcome);
         counters.fold(0, |sum, counter| sum.saturating_add(counter.count))
     }
 
@@ -145,7 +145,7 @@ impl Counters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter {
     /// Of what.
-    pub fate: Fate,
+    pub outcome: Outcome,
     /// The phrase of its entry, kind, reason or loss.
     pub name: &'static str,
     /// What that means.
@@ -181,7 +181,7 @@ impl fmt::Display for Counters {
     /// What was answered or forwarded, dropped and lost, in all.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [sent, dropped, lost] =
-            [Fate::Sent, Fate::Dropped, Fate::Lost].map(|fate| self.sum(fate));
+            [Outcome::Sent, Outcome::Dropped, Outcome::Lost].map(|outcome| self.sum(outcome));
         write!(
             f,
             "{sent} datagrams answered or forwarded, {dropped} dropped, {lost} lost"
@@ -198,10 +198,13 @@ impl fmt::Display for Detailed<'_> {
         let Self(counters) = self;
         let mut separator = "";
         for Counter {
-            fate, name, count, ..
+            outcome,
+            name,
+            count,
+            ..
         } in counters.all().filter(|counter| counter.count > 0)
         {
-            write!(f, "{separator}{fate} {count} ({name})")?;
+            write!(f, "{separator}{outcome} {count} ({name})")?;
             separator = ", ";
         }
         f.write_str(if separator.is_empty() { "nothing" } else { "" })

@@ -2,25 +2,25 @@
 
 use crate::daemon::status::{Count, State, Status};
 use crate::exposition::{Exposition, Format, Kind, labels};
-use crate::verdict::{Fate, Loss};
+use crate::verdict::{Loss, Outcome};
 
 /// What the server does and has counted, as text.
 #[must_use]
 pub fn page(status: &Status, format: Format) -> String {
     let mut text = Exposition::new(format);
-    for fate in Fate::ALL {
-        let label = match fate {
-            Fate::Received => "address",
-            Fate::Sent => "kind",
-            Fate::Dropped => "reason",
-            Fate::Lost => "cause",
+    for outcome in Outcome::ALL {
+        let label = match outcome {
+            Outcome::Received => "address",
+            Outcome::Sent => "kind",
+            Outcome::Dropped => "reason",
+            Outcome::Lost => "cause",
         };
-        let counters = of(status, fate);
+        let counters = of(status, outcome);
         let samples = counters.map(|counter| (labels(&[(label, &counter.name)]), counter.count));
-        let name = format!("teredo_server_{fate}");
-        text.family(Kind::Counter, &name, &sentence(fate.meaning()), samples);
+        let name = format!("teredo_server_{outcome}");
+        text.family(Kind::Counter, &name, &sentence(outcome.meaning()), samples);
     }
-    let mut lost = of(status, Fate::Lost);
+    let mut lost = of(status, Outcome::Lost);
     let overflow = lost.find(|counter| counter.name == Loss::Overflow.as_str());
     text.family(
         Kind::Counter,
@@ -65,9 +65,9 @@ pub fn page(status: &Status, format: Format) -> String {
     text.finish()
 }
 
-fn of(status: &Status, fate: Fate) -> impl Iterator<Item = &Count> {
+fn of(status: &Status, outcome: Outcome) -> impl Iterator<Item = &Count> {
     let counters = status.counters.iter();
-    counters.filter(move |counter| counter.fate == fate.as_str())
+    counters.filter(move |counter| counter.outcome == outcome.as_str())
 }
 
 /// The words of the manual page, as a sentence.

@@ -6,7 +6,7 @@ use super::{Monitor, Purpose};
 use crate::daemon::child::Child;
 use crate::daemon::notify;
 use crate::daemon::status::{Count, State, Status};
-use crate::verdict::Fate;
+use crate::verdict::Outcome;
 
 /// The time from one line for the service manager to the next.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ pub(super) struct History {
 pub(super) struct Told {
     /// Whether there is one.
     manager: bool,
-    totals: [u64; Fate::ALL.len()],
+    totals: [u64; Outcome::ALL.len()],
     at: Option<Instant>,
     /// When it is told again.
     due: Option<Instant>,
@@ -93,7 +93,7 @@ impl Monitor {
             return;
         }
         let total = self.total();
-        let totals = Fate::ALL.map(|fate| total.sum(fate));
+        let totals = Outcome::ALL.map(|outcome| total.sum(outcome));
         let next = self.told.at.and_then(|at| at.checked_add(PAUSE));
         if totals == self.told.totals {
             return;
