@@ -8,7 +8,6 @@
 
 mod harness;
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output};
@@ -358,7 +357,7 @@ fn the_exporter_has_no_privilege() {
     let (uid, gid) = (nobody.uid.as_raw(), nobody.gid.as_raw());
     assert_eq!(system::ids(exporter), [uid, uid, uid, gid, gid, gid]);
     assert_eq!(nix::unistd::getsid(Some(exporter)), Ok(exporter));
-    let status = fs::read_to_string(format!("/proc/{exporter}/status")).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{exporter}/status")).unwrap();
     for line in [
         "Groups:\t \n",
         "CapPrm:\t0000000000000000\n",
@@ -370,14 +369,14 @@ fn the_exporter_has_no_privilege() {
     ] {
         assert!(status.contains(line), "{line}: {status}");
     }
-    let limits = fs::read_to_string(format!("/proc/{exporter}/limits")).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{exporter}/limits")).unwrap();
     for limit in ["Max processes", "Max file size", "Max core file size"] {
         let line = limits.lines().find(|line| line.starts_with(limit)).unwrap();
         let value = line.trim_start_matches(limit).split_whitespace().next();
         assert_eq!(value, Some("0"), "{line}");
     }
     let root = format!("/proc/{exporter}/root");
-    assert_ne!(fs::read_link(&root).unwrap().to_str(), Some("/"));
+    assert_ne!(std::fs::read_link(&root).unwrap().to_str(), Some("/"));
     // Its sockets are the one that listens and those to the monitor: none of those that serve.
     let sockets = output(Command::new("ss").args(["-Huanp"])).stdout;
     let sockets = String::from_utf8(sockets).unwrap();
