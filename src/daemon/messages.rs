@@ -198,15 +198,18 @@ mod tests {
         }
     }
 
+    /// An emulated processor takes its time over the largest order.
+    const PATIENCE: Duration = Duration::from_secs(300);
+
     fn through_a_stream(message: ToWorker) -> ToWorker {
         let (monitor, worker) = UnixStream::pair().unwrap();
         let mut worker = MonitorChannel::new(worker).unwrap();
         let sent = message.clone();
         let sender = std::thread::spawn(move || {
             let monitor = WorkerChannel::new(monitor).unwrap();
-            monitor.send(&sent, TIMEOUT).unwrap();
+            monitor.send(&sent, PATIENCE).unwrap();
         });
-        let received = worker.receive(Some(TIMEOUT)).unwrap().unwrap();
+        let received = worker.receive(Some(PATIENCE)).unwrap().unwrap();
         sender.join().unwrap();
         received
     }
