@@ -406,6 +406,23 @@ fn a_dead_worker_is_replaced() {
     server.stop();
 }
 
+/// A memory fault is told as one, not as a system call of whoever took the worker over.
+#[test]
+fn a_memory_fault_is_told() {
+    if !root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let mut server = start(&scratch, addresses().0);
+    for fault in [Signal::SIGSEGV, Signal::SIGBUS] {
+        kill(server.worker(), fault).unwrap();
+        let line = server.expect("the worker died");
+        assert!(line.contains(fault.as_str()), "{line}");
+        server.expect("serving again");
+    }
+    server.stop();
+}
+
 /// A program that is gone is waited for.
 #[test]
 fn a_lost_program_is_waited_for() {

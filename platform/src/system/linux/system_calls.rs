@@ -7,6 +7,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch, apply_filter_all_threads,
@@ -101,6 +102,7 @@ pub(super) fn forbid(work: Work, alarm: Alarm, missing: &mut Vec<OsError>) -> Re
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| refused(&error))?;
     let program = program(work, arch).map_err(|error| refused(&error))?;
     catch(alarm)?;
+    fault_plainly()?;
     match apply_filter_all_threads(&program) {
         Ok(()) => Ok(()),
         // A kernel without filters, or a filter around this process that does not let it have one of its own.
@@ -185,6 +187,17 @@ fn catch(alarm: Alarm) -> Result<(), OsError> {
     // signal-safety(7) lists.
     let outcome = unsafe { libc::sigaction(libc::SIGSYS, &raw const action, ptr::null_mut()) };
     Errno::result(outcome).map_err(|error| OsError::new("sigaction", "SIGSYS", error))?;
+    Ok(())
+}
+
+/// Lets a memory fault end the process by its signal, which is what the monitor is then told. The handlers of the standard library
+/// look whether a stack has overflowed, and call sigaction(2) where none has: every other fault would be told as that call.
+fn fault_plainly() -> Result<(), OsError> {
+    for fault in [Signal::SIGSEGV, Signal::SIGBUS] {
+        // SAFETY: the default action runs no code of this process.
+        let outcome = unsafe { signal(fault, SigHandler::SigDfl) };
+        outcome.map_err(|error| OsError::new("sigaction", fault, error))?;
+    }
     Ok(())
 }
 
