@@ -13,12 +13,14 @@
 mod harness;
 
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use harness::system::until;
 use harness::{Client, Scratch, Server, addresses, root, secondary_of};
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
@@ -72,6 +74,22 @@ fn a_configuration_unwritten() {
         .open(scratch.path("conf"))
         .unwrap();
     answers_meanwhile(&scratch, server, primary);
+}
+
+/// A command that is killed while it waits for its configuration leaves no process of root's behind.
+#[test]
+fn a_reader_alone() {
+    let scratch = Scratch::new();
+    let config = scratch.path("conf");
+    nix::unistd::mkfifo(&config, Mode::from_bits_truncate(0o600)).unwrap();
+    let mut command = Command::new(scratch.program());
+    let mut server = command.arg("-n").arg("-c").arg(&config).spawn().unwrap();
+    // It returns when a reader has the other end.
+    let mut written = fs::File::options().write(true).open(&config).unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    // SIGPIPE is ignored here: a write fails once nobody reads.
+    until("the reader ends", || written.write_all(b"\n").is_err());
 }
 
 #[test]

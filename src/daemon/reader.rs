@@ -6,11 +6,13 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{ExitCode, Stdio};
+use std::process::{self, ExitCode, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use log::LevelFilter;
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use platform::OsError;
 use serde::{Deserialize, Serialize};
@@ -19,7 +21,7 @@ use super::Fault;
 use super::channel::{Channel, Message};
 use super::identity::{self, Owner};
 use super::plan::Plan;
-use super::poll::poll_or_rest;
+use super::poll::{poll_or_rest, poll_until};
 use super::program::{Program, Watched};
 use crate::cli::Options;
 use crate::conf::Diagnostic;
@@ -77,6 +79,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
+    end_with_server();
     let sender = channel.sender();
     let say = move |message: &FromReader| sender.send(message, TIME).is_ok();
     let log = say.clone();
@@ -94,6 +97,23 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+/// Ends this process when its server is gone, which a FIFO that nobody writes to would outlast. Without a thread for that, it goes
+/// on all the same.
+fn end_with_server() {
+    let watch = || loop {
+        // Nothing is ever said to a reader: this is the end of the stream.
+        match poll_until(
+            &mut [PollFd::new(io::stdout().as_fd(), PollFlags::POLLIN)],
+            None,
+        ) {
+            Err(Errno::EINTR) => {}
+            Ok(_) => process::exit(1),
+            Err(_) => return,
+        }
+    };
+    let _ = thread::Builder::new().name("watch".to_owned()).spawn(watch);
 }
 
 fn read(options: &Options, report: &mut dyn FnMut(&Diagnostic)) -> Result<Plan, Fault> {
