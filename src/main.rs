@@ -81,7 +81,8 @@ fn serve(options: Options) -> Result<(), Fault> {
     }
     let mut signals = Signals::catch()?;
     let raw = Sockets::open_raw(&plan)?;
-    let _pidfile = options.pid_file().map(PidFile::create).transpose()?;
+    let create = |path| PidFile::create(path, options.config_file());
+    let _pidfile = options.pid_file().map(create).transpose()?;
     let statistics = Statistics::of_plan(&options, &plan)?;
     let metrics = Listener::of_plan(&plan)?;
     restrict(&options, &program, statistics.as_ref())?;

@@ -344,7 +344,7 @@ fn a_pid_file_is_no_configuration() {
     let file = config(&scratch, &text);
     let mut command = Command::new(scratch.program());
     command.args(["--local", "-c", &file, "-p", &file]);
-    let words = [&file, "something other than a process id", "--pidfile"];
+    let words = [&file, "it is the configuration", "--pidfile"];
     expect(&mut command, 1, &words, &scratch);
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }

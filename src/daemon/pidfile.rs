@@ -25,15 +25,15 @@ impl PidFile {
     ///
     /// # Errors
     /// When it cannot be created or written, when another process holds it, and when it is a file of something else: what is in
-    /// it would be lost.
-    pub fn create(path: &Path) -> Result<Self, Fault> {
+    /// it would be lost. So would that of `configuration` be, which may be empty.
+    pub fn create(path: &Path, configuration: Option<&Path>) -> Result<Self, Fault> {
         loop {
             let file = lock(path)?;
             // A server that ends removes its file: the locked file may have lost its name.
             if !same_file(&file, path) {
                 continue;
             }
-            match why_foreign(&file) {
+            match why_foreign(&file, configuration) {
                 Ok(None) => {}
                 Ok(Some(why)) => return Err(os("take over", path, io::Error::other(why))),
                 Err(error) => return Err(os("read", path, error)),
@@ -93,10 +93,14 @@ fn lock(path: &Path) -> Result<File, Fault> {
 }
 
 /// Why a file is none that a server of this user left behind, if it is not: the configuration, say, named by mistake.
-fn why_foreign(file: &File) -> io::Result<Option<&'static str>> {
+fn why_foreign(file: &File, configuration: Option<&Path>) -> io::Result<Option<&'static str>> {
     let known = file.metadata()?;
+    let read = configuration.and_then(|path| fs::metadata(path).ok());
     let word = first_word(file)?;
-    Ok(if known.nlink() > 1 {
+    let is_known = |read: fs::Metadata| (read.dev(), read.ino()) == (known.dev(), known.ino());
+    Ok(if read.is_some_and(is_known) {
+        Some("it is the configuration")
+    } else if known.nlink() > 1 {
         Some("it has another name, as a hard link")
     } else if known.uid() != geteuid().as_raw() {
         Some("it belongs to another user")
@@ -151,7 +155,7 @@ mod tests {
     #[test]
     fn holds_our_number_and_goes_away() {
         let path = scratch("own");
-        let held = PidFile::create(&path).unwrap();
+        let held = PidFile::create(&path, None).unwrap();
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             format!("{}\n", std::process::id())
@@ -163,8 +167,8 @@ mod tests {
     #[test]
     fn a_second_holder_is_told_who_has_it() {
         let path = scratch("second");
-        let _held = PidFile::create(&path).unwrap();
-        let refusal = PidFile::create(&path).unwrap_err().to_string();
+        let _held = PidFile::create(&path, None).unwrap();
+        let refusal = PidFile::create(&path, None).unwrap_err().to_string();
         assert!(
             refusal.contains(&format!("process {}", std::process::id())),
             "{refusal}"
@@ -176,7 +180,7 @@ mod tests {
     fn a_stale_file_is_taken_over() {
         let path = scratch("stale");
         fs::write(&path, "4194304\nand more than a number\n").unwrap();
-        let _held = PidFile::create(&path).unwrap();
+        let _held = PidFile::create(&path, None).unwrap();
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             format!("{}\n", std::process::id())
@@ -192,7 +196,7 @@ mod tests {
                 fs::read(&path).unwrap(),
                 fs::metadata(&path).unwrap().mode(),
             );
-            let refusal = PidFile::create(&path).unwrap_err().to_string();
+            let refusal = PidFile::create(&path, None).unwrap_err().to_string();
             assert!(refusal.contains(why), "{refusal}");
             let after = (
                 fs::read(&path).unwrap(),
@@ -209,6 +213,10 @@ mod tests {
             fs::write(&path, text).unwrap();
             refused("something other than a process id");
         }
+        fs::write(&path, "").unwrap();
+        let refusal = PidFile::create(&path, Some(&path)).unwrap_err().to_string();
+        assert!(refusal.contains("it is the configuration"), "{refusal}");
+        assert!(fs::read(&path).unwrap().is_empty());
         fs::write(&path, "1\n").unwrap();
         let link = scratch("link");
         fs::hard_link(&path, &link).unwrap();
@@ -225,7 +233,7 @@ mod tests {
     fn what_is_no_file_is_left_alone() {
         let path = scratch("no-file");
         let target = scratch("target");
-        let refused = || PidFile::create(&path).unwrap_err().to_string();
+        let refused = || PidFile::create(&path, None).unwrap_err().to_string();
         // In place of /dev/null, which a test must not put at stake.
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
         assert!(refused().contains("not a regular file"), "{}", refused());
@@ -239,7 +247,7 @@ mod tests {
     #[test]
     fn a_file_that_somebody_replaced_is_left_alone() {
         let path = scratch("replaced");
-        let held = PidFile::create(&path).unwrap();
+        let held = PidFile::create(&path, None).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "1\n").unwrap();
         drop(held);
