@@ -22,9 +22,8 @@ use miredo_server::daemon::sockets::Sockets;
 use miredo_server::daemon::statistics::Statistics;
 use miredo_server::daemon::status::Started;
 use miredo_server::daemon::waiting::Waiting;
-use miredo_server::daemon::{Fault, exporter, identity, notify, worker};
+use miredo_server::daemon::{Fault, exporter, identity, worker};
 use miredo_server::logging::{self, Target};
-use miredo_server::verdict::Counters;
 use platform::{Access, OsError};
 
 fn main() -> ExitCode {
@@ -120,7 +119,6 @@ fn serve(options: Options) -> Result<(), Fault> {
                 starting.ready()?;
             }
             info!("serving {plan}");
-            notify::serving(plan, &Counters::new());
             started.set(true);
             Ok(())
         })

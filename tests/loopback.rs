@@ -45,6 +45,37 @@ fn a_client_learns_its_address() {
     assert_eq!(seen.len(), 4, "and one at start, one at stop: {seen:#?}");
 }
 
+/// Whoever closes the window has ended the trial: no server is left that holds the port.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_trial_ends_with_its_terminal() {
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let (program, pid) = (scratch.program(), scratch.path("pid"));
+    let command = format!(
+        "{} --local -p {} {primary}",
+        program.display(),
+        pid.display()
+    );
+    let mut terminal = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the server serves", || {
+        fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
+    });
+    let server = fs::read_to_string(&pid).unwrap();
+    let server = Pid::from_raw(server.trim().parse().unwrap());
+    // A reload, while the terminal is there.
+    kill(server, Signal::SIGHUP).unwrap();
+    sleep(Duration::from_millis(500));
+    assert!(pid.exists());
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    until("the server has stopped", || !pid.exists());
+}
+
 /// A receive buffer that was asked for and not granted is warned of.
 #[test]
 fn a_small_receive_buffer_is_told() {

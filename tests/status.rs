@@ -345,14 +345,15 @@ impl Manager {
         Server::start(host.command().arg("-f").env("NOTIFY_SOCKET", path))
     }
 
-    /// Waits until it is told something with these words.
-    fn expect(&self, words: &str) {
+    /// Waits until it is told something with these words, and returns all of that.
+    fn expect(&self, words: &str) -> String {
         let mut bytes = [0; 2048];
         let mut told = String::new();
         while !told.contains(words) {
             let len = self.0.recv(&mut bytes).expect(words);
             told = String::from_utf8_lossy(&bytes[..len]).into_owned();
         }
+        told
     }
 }
 
@@ -377,8 +378,10 @@ fn a_killed_worker_has_told_all() {
     server.expect("serving again");
     client.ask(host.primary, 3);
     server.signal(Signal::SIGHUP);
-    manager.expect("READY=1\n");
-    manager.expect("; 4 datagrams answered or forwarded");
+    let counted = "; 4 datagrams answered or forwarded";
+    if !manager.expect("READY=1\n").contains(counted) {
+        manager.expect(counted);
+    }
     let said = server.stop();
     let last = said.last().unwrap();
     assert!(last.contains("4 datagrams answered or forwarded"), "{last}");

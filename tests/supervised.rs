@@ -67,6 +67,57 @@ fn a_manager_that_is_gone() {
     server.stop();
 }
 
+/// A manager that reads nothing, and whose socket is full, holds nothing up. It is told when it reads again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_manager_that_does_not_read() {
+    let scratch = Scratch::new();
+    let manager = socket(&scratch, "notify");
+    let full = UnixDatagram::unbound().unwrap();
+    full.set_nonblocking(true).unwrap();
+    while full.send_to(b"full", scratch.path("notify")).is_ok() {}
+    let (primary, _) = addresses();
+    let mut command = Command::new(scratch.program());
+    command
+        .env("NOTIFY_SOCKET", scratch.path("notify"))
+        .arg("--local")
+        .arg(primary.to_string());
+    let mut server = Server::start(&mut command);
+    server.signal(Signal::SIGHUP);
+    server.expect("configuration reloaded");
+    let told = || loop {
+        let text = received(&manager);
+        if text != "full" {
+            break text;
+        }
+    };
+    let first = told();
+    assert!(first.starts_with("READY=1\nSTATUS=serving"), "{first}");
+    while full.send_to(b"full", scratch.path("notify")).is_ok() {}
+    server.stop();
+}
+
+/// The manager of a container may listen at a name of the abstract namespace, which systemd writes with "@".
+#[cfg(target_os = "linux")]
+#[test]
+fn a_manager_without_a_file() {
+    use std::os::linux::net::SocketAddrExt;
+    let name = format!("miredo-supervised-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let manager = UnixDatagram::bind_addr(&address).unwrap();
+    manager.set_read_timeout(Some(DEADLINE)).unwrap();
+    let scratch = Scratch::new();
+    let (primary, _) = addresses();
+    let mut command = Command::new(scratch.program());
+    command
+        .env("NOTIFY_SOCKET", format!("@{name}"))
+        .arg("--local")
+        .arg(primary.to_string());
+    let server = Server::start(&mut command);
+    assert!(received(&manager).starts_with("READY=1\n"));
+    server.stop();
+}
+
 /// The journal files lines of standard error under one facility, whatever the configuration says; those of syslog(3) under
 /// that of each line.
 #[cfg(target_os = "linux")]

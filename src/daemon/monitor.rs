@@ -172,6 +172,7 @@ impl Monitor {
             {
                 ready(&self.plan)?;
                 self.metrics.begin(now);
+                self.told.owe();
             }
             self.tend_serving(now);
             self.tend_ending(now);

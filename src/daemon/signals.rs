@@ -1,6 +1,6 @@
 //! Signals as a descriptor to wait on.
 
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct Signals {
     stop: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
     report: Arc<AtomicBool>,
+    /// Standard error is a terminal, and SIGHUP ends the server when it is gone.
+    terminal: bool,
 }
 
 cfg_if::cfg_if! {
@@ -52,6 +54,13 @@ impl Signals {
         Self::set_up().map_err(fault)
     }
 
+    /// Takes SIGHUP for a stop where it comes because the terminal of standard error was closed: nobody sees the server any more.
+    #[must_use]
+    pub fn until_terminal_closes(self) -> Self {
+        let terminal = io::stderr().is_terminal();
+        Self { terminal, ..self }
+    }
+
     /// What was asked since the last call: first a stop, then a reload, then a report.
     pub fn take(&mut self) -> Option<Request> {
         let mut sink = [0; 64];
@@ -62,9 +71,14 @@ impl Signals {
             (&self.reload, Request::Reload),
             (&self.report, Request::Report),
         ];
-        asked
+        let request = asked
             .into_iter()
-            .find_map(|(seen, request)| seen.swap(false, Ordering::SeqCst).then_some(request))
+            .find_map(|(seen, request)| seen.swap(false, Ordering::SeqCst).then_some(request))?;
+        let closed = self.terminal && !io::stderr().is_terminal();
+        Some(match request {
+            Request::Reload if closed => Request::Stop,
+            _ => request,
+        })
     }
 
     fn set_up() -> io::Result<Self> {
@@ -91,6 +105,7 @@ impl Signals {
             stop,
             reload,
             report,
+            terminal: false,
         })
     }
 }

@@ -34,6 +34,8 @@ pub struct Waiting<'a> {
     metrics: Option<Listener>,
     /// The address that was missing at the last look.
     missing: Option<Ipv4Addr>,
+    /// Whether the service manager was told that.
+    told: bool,
     reading: Option<Reader>,
     /// A reload was asked for while another was under way.
     reload_again: bool,
@@ -70,6 +72,7 @@ impl<'a> Waiting<'a> {
             statistics,
             metrics,
             missing: None,
+            told: true,
             reading: None,
             reload_again: false,
         }
@@ -135,9 +138,15 @@ impl<'a> Waiting<'a> {
             true => self.plan.missing_address(),
             false => None,
         };
-        if let Some(address) = self.missing.filter(|_| self.missing != before) {
+        let Some(address) = self.missing else {
+            return;
+        };
+        if self.missing != before {
             warn!("{}", self.what());
-            notify::waiting(address);
+            self.told = false;
+        }
+        if !self.told {
+            self.told = notify::waiting(address);
         }
     }
 

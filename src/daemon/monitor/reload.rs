@@ -6,7 +6,6 @@ use log::{error, info};
 
 use super::{Monitor, Purpose, Reload, target};
 use crate::daemon::Fault;
-use crate::daemon::notify;
 use crate::daemon::plan::Plan;
 use crate::daemon::reader::Reader;
 use crate::daemon::statistics::Statistics;
@@ -95,7 +94,7 @@ impl Monitor {
     pub(super) fn old_worker_is_gone(&mut self) {
         self.reloaded = false;
         info!("configuration reloaded, serving {}", self.plan);
-        notify::serving(&self.plan, &self.total());
+        self.told.owe();
         self.reload_if_asked();
     }
 

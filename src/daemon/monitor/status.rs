@@ -31,6 +31,8 @@ pub(super) struct Told {
     at: Option<Instant>,
     /// When it is told again.
     due: Option<Instant>,
+    /// Whether it is to be told that the server serves, or serves another plan.
+    owed: bool,
 }
 
 impl Told {
@@ -41,7 +43,13 @@ impl Told {
             totals: Default::default(),
             at: None,
             due: None,
+            owed: false,
         }
+    }
+
+    /// That the server serves, or serves another plan, is to be told.
+    pub(super) fn owe(&mut self) {
+        (self.owed, self.at) = (true, None);
     }
 
     /// When there is something to tell.
@@ -86,7 +94,8 @@ impl Monitor {
         }
     }
 
-    /// Tells the service manager what was counted, if that has changed, but not often.
+    /// Tells the service manager that the server serves, and what was counted, if that has changed, but not often. What it has
+    /// no room for it is told later.
     pub(super) fn tend_manager(&mut self, now: Instant) {
         self.told.due = None;
         if !self.told.manager || self.serving.is_none() {
@@ -94,16 +103,25 @@ impl Monitor {
         }
         let total = self.total();
         let totals = Outcome::ALL.map(|outcome| total.sum(outcome));
-        let next = self.told.at.and_then(|at| at.checked_add(PAUSE));
-        if totals == self.told.totals {
+        let owed = self.told.owed;
+        if !owed && totals == self.told.totals {
             return;
         }
+        let next = self.told.at.and_then(|at| at.checked_add(PAUSE));
         if next.is_some_and(|next| next > now) {
             self.told.due = next;
             return;
         }
-        notify::counted(&self.plan, &total);
-        (self.told.totals, self.told.at) = (totals, Some(now));
+        let told = match owed {
+            true => notify::serving(&self.plan, &total),
+            false => notify::counted(&self.plan, &total),
+        };
+        self.told.at = Some(now);
+        if told {
+            (self.told.totals, self.told.owed) = (totals, false);
+        } else {
+            self.told.due = now.checked_add(PAUSE);
+        }
     }
 
     pub(super) fn status(&self, now: Instant) -> Status {
