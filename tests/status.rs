@@ -209,6 +209,11 @@ fn a_server_that_waits_tells_it() {
         (State::Waiting, absent)
     );
     assert_eq!(status.worker_pid, None);
+    host.scratch.write("conf", &format!("{text}Workers 0\n"));
+    server.signal(Signal::SIGHUP);
+    server.expect("not reloaded");
+    let status = host.status();
+    assert_eq!((status.reloads, status.reloads_refused), (0, 1));
     host.scratch
         .write("conf", &format!("{text}StatisticsSocket off\n"));
     server.signal(Signal::SIGHUP);
@@ -220,7 +225,9 @@ fn a_server_that_waits_tells_it() {
     server.signal(Signal::SIGHUP);
     server.expect("serving ");
     if cfg!(not(target_os = "openbsd")) {
-        assert_eq!(host.status().state, State::Serving);
+        let status = host.status();
+        assert_eq!(status.state, State::Serving);
+        assert_eq!((status.reloads, status.reloads_refused), (2, 1));
     }
     server.stop();
     assert!(!host.path("miredo.sock").exists());

@@ -28,7 +28,7 @@ use super::reader::Reader;
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
 use super::statistics::Statistics;
-use super::status::Started;
+use super::status::{History, Started};
 use super::waiting::Opened;
 use crate::cli::Options;
 use crate::logging::{self, Target};
@@ -42,7 +42,7 @@ mod status;
 mod stop;
 
 use metrics::Known;
-use status::{History, Told};
+use status::Told;
 
 /// How the program was started. It stays the same for as long as the monitor lives.
 #[derive(Debug)]
@@ -119,6 +119,7 @@ impl Monitor {
             sockets,
             statistics,
             metrics,
+            history,
         } = opened;
         Self {
             invocation,
@@ -138,7 +139,7 @@ impl Monitor {
             statistics,
             metrics: Metrics::new(metrics),
             telling: Telling::default(),
-            history: History::default(),
+            history,
             told: Told::new(),
         }
     }

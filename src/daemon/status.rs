@@ -58,6 +58,17 @@ pub enum State {
     Waiting,
 }
 
+/// What the server has been through since it started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct History {
+    /// Reloads that succeeded.
+    pub reloads: u64,
+    /// Reloads that did not.
+    pub reloads_refused: u64,
+    /// Workers that died.
+    pub restarts: u64,
+}
+
 /// When the server started.
 #[derive(Clone, Copy, Debug)]
 pub struct Started {
@@ -77,8 +88,14 @@ impl Started {
 }
 
 impl Status {
-    /// Of a server that has done nothing yet.
-    pub fn new(state: State, plan: &Plan, started: Started, now: Instant) -> Self {
+    /// Of a server without a worker, which has counted nothing yet.
+    pub fn new(
+        state: State,
+        plan: &Plan,
+        started: Started,
+        history: History,
+        now: Instant,
+    ) -> Self {
         let since_1970 = started.time.duration_since(SystemTime::UNIX_EPOCH);
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -91,9 +108,9 @@ impl Status {
             secondary: plan.addresses.secondary,
             prefix: plan.service.policy.prefix.to_string(),
             workers: plan.threads.get(),
-            reloads: 0,
-            reloads_refused: 0,
-            restarts: 0,
+            reloads: history.reloads,
+            reloads_refused: history.reloads_refused,
+            restarts: history.restarts,
             counters: Count::all(&Counters::new()),
         }
     }

@@ -17,7 +17,7 @@ use super::reader::Reader;
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
 use super::statistics::Statistics;
-use super::status::{State, Status};
+use super::status::{History, State, Status};
 use crate::logging::{self, Target};
 
 /// How long until the next look. Each system tells of new addresses in its own way; a look takes three system calls.
@@ -32,6 +32,7 @@ pub struct Waiting<'a> {
     raw: Option<OwnedFd>,
     statistics: Option<Statistics>,
     metrics: Option<Listener>,
+    history: History,
     /// The address that was missing at the last look.
     missing: Option<Ipv4Addr>,
     /// Whether the service manager was told that.
@@ -52,6 +53,8 @@ pub struct Opened {
     pub statistics: Option<Statistics>,
     /// Where metrics are to be served.
     pub metrics: Option<Listener>,
+    /// What came before.
+    pub history: History,
 }
 
 impl<'a> Waiting<'a> {
@@ -71,6 +74,7 @@ impl<'a> Waiting<'a> {
             raw,
             statistics,
             metrics,
+            history: History::default(),
             missing: None,
             told: true,
             reading: None,
@@ -116,6 +120,7 @@ impl<'a> Waiting<'a> {
             plan: self.plan,
             statistics: self.statistics,
             metrics: self.metrics.map(Listener::listen).transpose()?,
+            history: self.history,
         }))
     }
 
@@ -125,8 +130,9 @@ impl<'a> Waiting<'a> {
             return;
         };
         if self.missing.is_some() && statistics.accept(now) {
-            let started = self.invocation.started;
-            statistics.answer(&Status::new(State::Waiting, &self.plan, started, now), now);
+            let (started, history) = (self.invocation.started, self.history);
+            let status = Status::new(State::Waiting, &self.plan, started, history, now);
+            statistics.answer(&status, now);
         }
         statistics.tend(now);
     }
@@ -232,11 +238,13 @@ impl<'a> Waiting<'a> {
             logging::init(Target::Syslog(facility));
         }
         self.plan = plan;
+        self.history.reloads = self.history.reloads.saturating_add(1);
         info!("configuration reloaded");
         Ok(())
     }
 
-    fn not_reloaded(&self, fault: &Fault) {
+    fn not_reloaded(&mut self, fault: &Fault) {
+        self.history.reloads_refused = self.history.reloads_refused.saturating_add(1);
         error!("not reloaded, still {}: {fault}", self.what());
     }
 }

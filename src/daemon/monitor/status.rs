@@ -11,17 +11,6 @@ use crate::verdict::Outcome;
 /// The time from one line for the service manager to the next.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What the server has been through since it started.
-#[derive(Debug, Default)]
-pub(super) struct History {
-    /// Reloads that succeeded.
-    pub(super) reloads: u64,
-    /// Reloads that did not.
-    pub(super) reloads_refused: u64,
-    /// Workers that died.
-    pub(super) restarts: u64,
-}
-
 /// What the service manager was told.
 #[derive(Debug)]
 pub(super) struct Told {
@@ -133,11 +122,14 @@ impl Monitor {
         };
         Status {
             worker_pid: self.serving.as_ref().map(Child::pid),
-            reloads: self.history.reloads,
-            reloads_refused: self.history.reloads_refused,
-            restarts: self.history.restarts,
             counters: Count::all(&self.total()),
-            ..Status::new(state, &self.plan, self.invocation.started, now)
+            ..Status::new(
+                state,
+                &self.plan,
+                self.invocation.started,
+                self.history,
+                now,
+            )
         }
     }
 }
