@@ -52,7 +52,7 @@ pub enum State {
     Serving,
     /// It serves, and the configuration is being read again or a new worker starts.
     Reloading,
-    /// The worker died, and no other serves yet.
+    /// No worker serves: the first has not started yet, or the last has died.
     NotServing,
     /// This host does not have an address yet.
     Waiting,
@@ -161,7 +161,7 @@ impl fmt::Display for State {
             Self::Serving => "serving",
             Self::Reloading => "serving, and reloading",
             Self::Waiting => "waiting for an address that is not assigned to this host",
-            Self::NotServing => "not serving: the worker died, and a new one is to start",
+            Self::NotServing => "not serving: a worker is to start",
         })
     }
 }
