@@ -293,7 +293,17 @@ fn a_reload_moves_the_socket() {
     assert!(said.contains("StatisticsSocket is off"), "{said}");
     reload(&mut server, "", "configuration reloaded");
     assert_eq!(host.status().reloads, 3);
+    // Somebody cleans up.
+    fs::remove_file(host.path("miredo.sock")).unwrap();
+    reload(&mut server, "", "configuration reloaded");
+    assert_eq!(host.status().reloads, 4);
+    let path = host.path("miredo.sock");
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "a file").unwrap();
+    reload(&mut server, "", "no statistics");
+    server.expect("configuration reloaded");
     server.stop();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "a file");
 }
 
 /// Clients that say and read nothing keep neither others nor signals waiting.

@@ -54,7 +54,7 @@ fn why_not(path: &Path, error: io::Error) -> Fault {
     let error = OsError::new("connect", path.display(), error);
     let error = match kind {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            error.remedy("no server runs that was started with the same -c and -p")
+            error.remedy("no server runs that was started with the same -c and -p, or it has not read this StatisticsSocket yet")
         }
         ErrorKind::PermissionDenied => {
             error.remedy("ask as root, or as the user who started the server")

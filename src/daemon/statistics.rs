@@ -85,19 +85,29 @@ impl Statistics {
         }
     }
 
-    /// The socket of another plan; absent where that of `current` stays.
+    /// The socket of another plan; absent where that of `current` stays. Where somebody has removed the file of `current`, or put
+    /// another in its place, it is made again if it can be.
     ///
     /// # Errors
-    /// Those of [`Statistics::of_plan`].
+    /// Those of [`Statistics::of_plan`], where the path changes.
     pub fn adapt(
         current: Option<&Self>,
         options: &Options,
         plan: &Plan,
     ) -> Result<Option<Option<Self>>, Fault> {
         let wanted = plan.service.statistics.path(options.pid_file());
-        match current.map(Self::path) == wanted.as_deref() {
-            true => Ok(None),
-            false => Self::of_plan(options, plan).map(Some),
+        match current {
+            Some(current) if Some(current.path()) == wanted.as_deref() => {
+                match current.is_there() {
+                    true => Ok(None),
+                    false => Ok(Self::open(current.path())
+                        .inspect_err(|error| warn!("no statistics: {error}"))
+                        .ok()
+                        .map(Some)),
+                }
+            }
+            None if wanted.is_none() => Ok(None),
+            _ => Self::of_plan(options, plan).map(Some),
         }
     }
 
@@ -128,6 +138,11 @@ impl Statistics {
             resume: None,
             faults: LogLimit::new(),
         })
+    }
+
+    /// Whether its file is still where it was.
+    fn is_there(&self) -> bool {
+        self.file.is_some() && identity(&self.path) == self.file
     }
 
     /// Where it listens.
@@ -218,7 +233,7 @@ impl Statistics {
 impl Drop for Statistics {
     fn drop(&mut self) {
         // Somebody may have put something else in its place.
-        if self.file.is_some() && identity(&self.path) == self.file {
+        if self.is_there() {
             let _ = fs::remove_file(&self.path);
         }
     }
