@@ -79,6 +79,9 @@ fn serve(options: Options) -> Result<(), Fault> {
         warn!("{error}");
     }
     let mut signals = Signals::catch()?;
+    if options.local {
+        signals = signals.until_terminal_closes();
+    }
     let raw = Sockets::open_raw(&plan)?;
     let create = |path| PidFile::create(path, options.config_file());
     let _pidfile = options.pid_file().map(create).transpose()?;

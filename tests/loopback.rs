@@ -49,6 +49,10 @@ fn a_client_learns_its_address() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_trial_ends_with_its_terminal() {
+    use harness::system::{output, until};
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+    use std::process::Stdio;
     let scratch = Scratch::new();
     let (primary, _) = addresses();
     let (program, pid) = (scratch.program(), scratch.path("pid"));
@@ -63,14 +67,18 @@ fn a_trial_ends_with_its_terminal() {
         .spawn()
         .unwrap();
     until("the server serves", || {
-        fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
+        std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
     });
-    let server = fs::read_to_string(&pid).unwrap();
+    let server = std::fs::read_to_string(&pid).unwrap();
     let server = Pid::from_raw(server.trim().parse().unwrap());
     // A reload, while the terminal is there.
     kill(server, Signal::SIGHUP).unwrap();
-    sleep(Duration::from_millis(500));
-    assert!(pid.exists());
+    let asked = || {
+        let mut command = Command::new(&program);
+        command.args(["--status", "--json", "--local", "-p"]);
+        String::from_utf8(output(command.arg(&pid)).stdout).unwrap()
+    };
+    until("it reloads", || asked().contains("\"reloads\":1,"));
     terminal.kill().unwrap();
     terminal.wait().unwrap();
     until("the server has stopped", || !pid.exists());
