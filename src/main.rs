@@ -13,7 +13,7 @@ use miredo_server::cli::{self, Options};
 use miredo_server::daemon::ask::ask;
 use miredo_server::daemon::metrics::Listener;
 use miredo_server::daemon::monitor::{self, Invocation, Monitor};
-use miredo_server::daemon::pidfile::PidFile;
+use miredo_server::daemon::pidfile::{FileId, PidFile};
 use miredo_server::daemon::plan::Plan;
 use miredo_server::daemon::program::Program;
 use miredo_server::daemon::reader::{self, Reader};
@@ -63,6 +63,7 @@ fn serve(options: Options) -> Result<(), Fault> {
         say_good(&options, &plan);
         return Ok(());
     }
+    let configuration = options.config_file().and_then(FileId::of);
     drop(platform::take_inherited()?);
     let owner = identity::owner(&options)?;
     // The last moment to fork: there is no thread yet, and nothing is open.
@@ -83,7 +84,7 @@ fn serve(options: Options) -> Result<(), Fault> {
         signals = signals.until_terminal_closes();
     }
     let raw = Sockets::open_raw(&plan)?;
-    let create = |path| PidFile::create(path, options.config_file());
+    let create = |path| PidFile::create(path, configuration);
     let _pidfile = options.pid_file().map(create).transpose()?;
     let statistics = Statistics::of_plan(&options, &plan)?;
     let metrics = Listener::of_plan(&plan)?;

@@ -20,13 +20,30 @@ pub struct PidFile {
     file: File,
 }
 
+/// Which file it is, whatever its name: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId(u64, u64);
+
+impl FileId {
+    /// That of a file which exists. A name as /dev/fd/9 means a file only while that descriptor is open.
+    pub fn of(path: &Path) -> Option<Self> {
+        Some(Self::from(&fs::metadata(path).ok()?))
+    }
+}
+
+impl From<&fs::Metadata> for FileId {
+    fn from(file: &fs::Metadata) -> Self {
+        Self(file.dev(), file.ino())
+    }
+}
+
 impl PidFile {
     /// Creates the file, or takes over one that a server of this user left behind.
     ///
     /// # Errors
     /// When it cannot be created or written, when another process holds it, and when it is a file of something else: what is in
     /// it would be lost. So would that of `configuration` be, which may be empty.
-    pub fn create(path: &Path, configuration: Option<&Path>) -> Result<Self, Fault> {
+    pub fn create(path: &Path, configuration: Option<FileId>) -> Result<Self, Fault> {
         loop {
             let file = lock(path)?;
             // A server that ends removes its file: the locked file may have lost its name.
@@ -93,12 +110,10 @@ fn lock(path: &Path) -> Result<File, Fault> {
 }
 
 /// Why a file is none that a server of this user left behind, if it is not: the configuration, say, named by mistake.
-fn why_foreign(file: &File, configuration: Option<&Path>) -> io::Result<Option<&'static str>> {
+fn why_foreign(file: &File, configuration: Option<FileId>) -> io::Result<Option<&'static str>> {
     let known = file.metadata()?;
-    let read = configuration.and_then(|path| fs::metadata(path).ok());
     let word = first_word(file)?;
-    let is_known = |read: fs::Metadata| (read.dev(), read.ino()) == (known.dev(), known.ino());
-    Ok(if read.is_some_and(is_known) {
+    Ok(if configuration == Some(FileId::from(&known)) {
         Some("it is the configuration")
     } else if known.nlink() > 1 {
         Some("it has another name, as a hard link")
@@ -214,7 +229,9 @@ mod tests {
             refused("something other than a process id");
         }
         fs::write(&path, "").unwrap();
-        let refusal = PidFile::create(&path, Some(&path)).unwrap_err().to_string();
+        let refusal = PidFile::create(&path, FileId::of(&path))
+            .unwrap_err()
+            .to_string();
         assert!(refusal.contains("it is the configuration"), "{refusal}");
         assert!(fs::read(&path).unwrap().is_empty());
         fs::write(&path, "1\n").unwrap();
