@@ -46,8 +46,7 @@ starts() {
     [ "$monitor" = "$(cat /var/run/miredo-server.pid)" ] || failed "$1" 'no process ID where the manual says'
     systemctl show --property=StatusText "$1" | grep -q 'serving 192.0.2.1' || failed "$1" 'does not tell systemd what it serves'
     # 19: local3.
-    journalctl --quiet --unit="$1" SYSLOG_FACILITY=19 --grep='^serving 192.0.2.1' | grep -q . ||
-        failed "$1" 'not the facility of the configuration'
+    await 'the facility of the configuration' logged '^serving 192.0.2.1' --unit="$1" SYSLOG_FACILITY=19
 }
 
 # The worker has no privilege. In the unit without root, the monitor is not root either.
@@ -78,14 +77,14 @@ reloads() {
     systemctl reload "$1" || failed "$1" 'does not reload'
     await 'a new worker' another_worker
     [ "$monitor" = "$(systemctl show --property=MainPID --value "$1")" ] || failed "$1" 'another monitor after a reload'
-    journalctl --quiet --unit="$1" --grep='configuration reloaded' | grep -q . || failed "$1" 'the reload is not logged'
+    await 'a line about the reload' logged 'configuration reloaded' --unit="$1"
 }
 
 refuses_nonsense() {
     before=$(worker)
     echo 'InterfaceMTU 1' >>"$configuration"
     ! systemctl reload "$1" || failed "$1" 'reloads nonsense'
-    journalctl --quiet --unit="$1" --grep='InterfaceMTU' | grep -q . || failed "$1" 'the fault is not logged'
+    await 'a line about the fault' logged 'InterfaceMTU' --unit="$1"
     [ "$before" = "$(worker)" ] || failed "$1" 'another worker after a refused reload'
     configure
 }
@@ -106,7 +105,7 @@ stops() {
 says_what_is_wrong() {
     ip address del 192.0.2.2/32 dev lo
     ! systemctl start "$1" 2>/dev/null || failed "$1" 'starts without its address'
-    journalctl --quiet --unit="$1" --grep='bind 192.0.2.2:3544' | grep -q . || failed "$1" 'does not say what is wrong'
+    await 'a line about what is wrong' logged 'bind 192.0.2.2:3544' --unit="$1"
     # The address may come.
     [ "$(systemctl show --property=SubState --value "$1")" = auto-restart ] || failed "$1" 'does not try again'
     systemctl stop "$1"
@@ -124,6 +123,7 @@ announces() {
     await 'the prefix again' announced
     systemctl stop "$1" || failed "$1" 'does not stop'
     withdrawn || failed teredo-anycast 'leaves its route'
+    journalctl --sync
     journalctl --quiet --output=cat --unit="$1" --unit=teredo-anycast --grep='^stopped|withdrawn: stopped' | tail -n 2 |
         head -n 1 | grep -q 'withdrawn: stopped' || failed teredo-anycast 'stops after the server'
     systemctl --quiet disable teredo-anycast
@@ -182,7 +182,15 @@ another_monitor() {
     [ "$(systemctl is-active "$1")" = active ] && [ "$now" -ne 0 ] && [ "$now" -ne "$monitor" ]
 }
 
-# await WHAT COMMAND...: waits until the command succeeds. systemctl does not tell when a signal has had its effect.
+# logged TEXT OPTION...: whether the journal has such a line.
+logged() {
+    text=$1
+    shift
+    journalctl --quiet --grep="$text" "$@" | grep -q .
+}
+
+# await WHAT COMMAND...: waits until the command succeeds. systemctl does not tell when a signal has had its effect, and a line may
+# reach the journal after what it tells.
 await() {
     what=$1
     shift
@@ -208,12 +216,7 @@ takes_a_credential() {
     stat -c "credential: %U:%G %a" "/run/credentials/$1.service/keys"
     since=$(date +%s)
     systemctl reload "$1" || failed "$1" 'does not reload with a credential'
-    for _ in $(seq 100); do
-        journalctl --quiet --unit="$1" --since="@$since" --grep='configuration reloaded' | grep -q . && break
-        sleep 0.1
-    done
-    journalctl --quiet --unit="$1" --since="@$since" --grep='configuration reloaded' | grep -q . ||
-        failed "$1" 'does not read the credential again'
+    await 'a reload with a credential' logged 'configuration reloaded' --unit="$1" --since="@$since"
     systemctl stop "$1"
     rm "/etc/systemd/system/$1.service.d/keys.conf" /etc/miredo/keys
     systemctl daemon-reload
