@@ -1,6 +1,7 @@
 //! What the service manager is told (sd_notify(3)). Without one, `NOTIFY_SOCKET` is not set, and nothing happens.
 //!
-//! A manager that hangs, or is stopped, reads nothing, and then its socket is full: nobody waits for it here.
+//! A manager that hangs, or is stopped, reads nothing, and then its socket is full: nobody waits for it here. The crate sd-notify
+//! does.
 
 use std::env;
 use std::ffi::OsString;
