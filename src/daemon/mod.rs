@@ -6,6 +6,7 @@
 //! | [`plan`] | what to serve: options and configuration, with names looked up |
 //! | [`identity`] | the user and group that the worker becomes |
 //! | [`pidfile`] | the locked process ID file |
+//! | [`file_id`] | which file a name or a descriptor means |
 //! | [`signals`] | signals as a descriptor to wait on |
 //! | [`sockets`] | what the monitor opens and every worker inherits |
 //! | [`channel`] | messages over a stream socket: framing, bounds, time limits |
@@ -38,6 +39,7 @@ pub mod ask;
 pub mod channel;
 pub mod child;
 pub mod exporter;
+pub mod file_id;
 pub mod identity;
 pub mod messages;
 pub mod metrics;

@@ -11,6 +11,7 @@ use nix::unistd::geteuid;
 use platform::OsError;
 
 use super::Fault;
+use super::file_id::FileId;
 
 /// A locked file that holds this process's ID. It is removed when dropped.
 #[derive(Debug)]
@@ -18,23 +19,6 @@ pub struct PidFile {
     path: PathBuf,
     /// Closing it ends the lock.
     file: File,
-}
-
-/// Which file it is, whatever its name: device and inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileId(u64, u64);
-
-impl FileId {
-    /// That of a file which exists. A name as /dev/fd/9 means a file only while that descriptor is open.
-    pub fn of(path: &Path) -> Option<Self> {
-        Some(Self::from(&fs::metadata(path).ok()?))
-    }
-}
-
-impl From<&fs::Metadata> for FileId {
-    fn from(file: &fs::Metadata) -> Self {
-        Self(file.dev(), file.ino())
-    }
 }
 
 impl PidFile {
@@ -147,10 +131,8 @@ fn first_word(file: &File) -> io::Result<String> {
 }
 
 fn same_file(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
+    file.metadata()
+        .is_ok_and(|held| FileId::of_name(path) == Some(FileId::from(&held)))
 }
 
 fn os(call: &'static str, path: &Path, error: io::Error) -> Fault {

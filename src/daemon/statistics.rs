@@ -20,6 +20,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Fault;
 use super::channel::Channel;
+use super::file_id::FileId;
 use super::plan::Plan;
 use super::status::{Nothing, Status};
 use crate::cli::Options;
@@ -49,8 +50,7 @@ const REMEDY: &str = "name another path with StatisticsSocket, or off";
 pub struct Statistics {
     listener: UnixListener,
     path: PathBuf,
-    /// Device and inode of its file.
-    file: Option<(u64, u64)>,
+    file: Option<FileId>,
     clients: Vec<Client>,
     /// When to accept again, after a failure.
     resume: Option<Instant>,
@@ -133,7 +133,7 @@ impl Statistics {
         Ok(Self {
             listener,
             path: path.to_owned(),
-            file: identity(path),
+            file: FileId::of_name(path),
             clients: Vec::new(),
             resume: None,
             faults: LogLimit::new(),
@@ -142,7 +142,7 @@ impl Statistics {
 
     /// Whether its file is still where it was.
     fn is_there(&self) -> bool {
-        self.file.is_some() && identity(&self.path) == self.file
+        self.file.is_some() && FileId::of_name(&self.path) == self.file
     }
 
     /// Where it listens.
@@ -242,11 +242,6 @@ impl Drop for Statistics {
 /// Whether some of its answer is not written yet.
 fn writes(client: &Client) -> bool {
     client.channel.interest().contains(PollFlags::POLLOUT)
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let file = fs::symlink_metadata(path).ok()?;
-    Some((file.dev(), file.ino()))
 }
 
 /// Removes a socket that a server of this user left behind.
