@@ -1,36 +1,28 @@
 //! A worker as the monitor sees it: started, ready, stopped. Nothing here waits.
 
-use std::io::ErrorKind;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
-use platform::OsError;
 
 use super::Fault;
-use super::messages::{FromWorker, Order, PairNumbers, TIMEOUT, ToWorker, WorkerChannel};
-use super::program::{Kept, Program, Watched};
+use super::messages::{FromWorker, Order, PairNumbers, TIMEOUT, ToWorker};
+use super::peer::Peer;
+use super::program::{Kept, Program};
 use super::sockets::Sockets;
 use crate::cli::worker::Arguments;
-use crate::escape::Escaped;
 use crate::verdict::Counters;
 
 /// How long a worker may take to stop when its successor serves already.
 pub const RELIEVED: Duration = TIMEOUT;
 
-/// A worker: a process, and the stream to it.
+/// A worker, and what it has counted.
 #[derive(Debug)]
 pub struct Child {
-    process: Watched,
-    channel: WorkerChannel,
-    started: Instant,
-    serves: bool,
+    peer: Peer<FromWorker, ToWorker>,
     counters: Counters,
     /// How often it was asked for them and has not answered.
     asked: u32,
-    /// Why it ends, in its own words or in the monitor's.
-    words: Option<String>,
 }
 
 /// What there is to know of a worker.
@@ -50,50 +42,25 @@ impl Child {
     /// # Errors
     /// Of the system, which has no process or descriptors for it.
     pub fn start(program: &Program, mut order: Order, sockets: &Sockets) -> Result<Self, Fault> {
-        let (ours, theirs) =
-            UnixStream::pair().map_err(|error| OsError::new("socketpair", "", error))?;
-        let channel =
-            WorkerChannel::new(ours).map_err(|error| OsError::new("ioctl", "FIONBIO", error))?;
-        let mut kept = Kept::default();
-        let control = kept.keep(&theirs)?;
-        for (primary, secondary) in sockets.pairs() {
-            let primary = kept.keep(primary)?;
-            let secondary = secondary.map(|socket| kept.keep(socket)).transpose()?;
-            order.udp.push(PairNumbers { primary, secondary });
-        }
-        order.raw = sockets.raw.as_ref().map(|raw| kept.keep(raw)).transpose()?;
-        let mut command = program.alone(theirs);
-        command.args(Arguments::to_worker(control));
-        let process = Watched::start(&mut command, TIMEOUT)?;
-        // No copy of the worker's end may stay open here: its death must show as the end of the stream.
-        drop(kept);
-        let mut child = Self {
-            process,
-            channel,
-            started: Instant::now(),
-            serves: false,
+        let complete = |kept: &mut Kept| {
+            for (primary, secondary) in sockets.pairs() {
+                let primary = kept.keep(primary)?;
+                let secondary = secondary.map(|socket| kept.keep(socket)).transpose()?;
+                order.udp.push(PairNumbers { primary, secondary });
+            }
+            order.raw = sockets.raw.as_ref().map(|raw| kept.keep(raw)).transpose()?;
+            Ok(ToWorker::Order(Box::new(order)))
+        };
+        Ok(Self {
+            peer: Peer::start(program, "worker", Arguments::to_worker, complete)?,
             counters: Counters::default(),
             asked: 0,
-            words: None,
-        };
-        match child.channel.queue(&ToWorker::Order(Box::new(order))) {
-            // One that has ended already. What it said, and its status, tell more.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
-                ) => {}
-            Err(error) => {
-                child.end_because(&format!("the worker does not take its order: {error}"))
-            }
-            Ok(()) => {}
-        }
-        Ok(child)
+        })
     }
 
     /// How long it has lived.
     pub fn age(&self) -> Duration {
-        self.started.elapsed()
+        self.peer.age()
     }
 
     /// What it has counted, as far as it has told.
@@ -103,96 +70,66 @@ impl Child {
 
     /// Whether it has served and ended before it told all that it had counted.
     pub fn has_kept_something(&self) -> bool {
-        self.serves && !self.process.succeeded()
+        self.peer.serves() && !self.peer.succeeded()
     }
 
     /// Its process ID.
     pub fn pid(&self) -> u32 {
-        self.process.id()
+        self.peer.pid()
     }
 
     /// Asks it to tell what it has counted.
     pub fn ask_counters(&mut self) {
-        // One that is gone does not tell.
-        let _ = self.channel.queue(&ToWorker::Count);
+        self.peer.tell(&ToWorker::Count);
         self.asked = self.asked.saturating_add(1);
     }
 
     /// Tells it to stop. After `timeout` it is killed.
     pub fn stop(&mut self, timeout: Duration) {
-        let _ = self.channel.flush();
-        self.channel.finish();
-        self.process.expect_end(timeout);
+        self.peer.stop(timeout);
     }
 
     /// Ends it at once.
     pub fn kill(&mut self) {
-        self.process.kill();
+        self.peer.kill();
     }
 
-    /// Its descriptor and what to wait for there; nothing where it has nothing more to say.
+    /// As [`Peer::awaited`].
     pub fn awaited(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
-        let flags = self.channel.interest();
-        self.process
-            .speaks()
-            .then_some((self.channel.as_fd(), flags))
+        self.peer.awaited()
     }
 
-    /// When it has to be looked at, whatever it says.
+    /// As [`Peer::deadline`].
     pub fn deadline(&self) -> Option<Instant> {
-        self.process.deadline()
+        self.peer.deadline()
     }
 
     /// What is new; to be called until it says that nothing is.
     pub fn news(&mut self, now: Instant) -> Option<News> {
-        let _ = self.channel.flush();
-        while self.process.speaks() {
-            match self.channel.try_receive() {
-                Ok(Some(FromWorker::Logged(line))) => self.process.relay(&line, now),
-                Ok(Some(FromWorker::Counted(counters))) => {
+        while let Some(message) = self.peer.hear() {
+            match message {
+                FromWorker::Logged(line) => self.peer.logged(&line, now),
+                FromWorker::Counted(counters) => {
                     self.counters.raise(&counters);
                     self.asked = self.asked.saturating_sub(1);
                     if self.asked == 0 {
                         return Some(News::Counted);
                     }
                 }
-                Ok(Some(FromWorker::Published(counters))) => self.counters.raise(&counters),
-                Ok(Some(FromWorker::Ready)) if !self.serves => {
-                    self.serves = true;
-                    self.process.may_stay();
+                FromWorker::Published(counters) => self.counters.raise(&counters),
+                FromWorker::Ready if !self.peer.serves() => {
+                    self.peer.is_ready();
                     return Some(News::Ready);
                 }
-                Ok(Some(FromWorker::Ready)) => {
-                    self.end_because("the worker said twice that it serves")
-                }
-                Ok(Some(FromWorker::Failed(words))) => {
-                    self.words.get_or_insert(Escaped(&words).to_string());
-                }
-                Ok(None) => self.process.has_said_all(),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    self.end_because(&format!("the worker said what is no message: {error}"))
-                }
+                FromWorker::Ready => self.peer.end_because("said twice that it serves"),
+                FromWorker::Failed(words) => self.peer.failed(&words),
             }
         }
-        if self.process.is_late(now) && !self.serves {
-            let late = format!(
-                "the worker did not report that it serves within {} seconds",
-                TIMEOUT.as_secs()
-            );
-            self.words.get_or_insert(late);
-        }
-        let status = self.process.ended(now)?;
-        Some(News::Ended(match (self.words.take(), self.serves) {
+        let (words, status) = self.peer.ended(now, "did not report that it serves")?;
+        Some(News::Ended(match (words, self.peer.serves()) {
             (Some(words), _) => words,
             (None, true) => status,
             (None, false) => format!("the worker ended before it served: {status}"),
         }))
-    }
-
-    fn end_because(&mut self, words: &str) {
-        self.words.get_or_insert(Escaped(words).to_string());
-        self.process.has_said_all();
-        self.process.kill();
     }
 }

@@ -28,9 +28,6 @@ pub const OTHER_VERSION: &str = "the installed program is of another version tha
 /// How long either waits for the other to answer, or to read.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A worker as the monitor's end of the stream.
-pub type WorkerChannel = Channel<FromWorker, ToWorker>;
-
 /// The monitor as the worker's end of the stream.
 pub type MonitorChannel = Channel<ToWorker, FromWorker>;
 
@@ -206,7 +203,7 @@ mod tests {
         let mut worker = MonitorChannel::new(worker).unwrap();
         let sent = message.clone();
         let sender = std::thread::spawn(move || {
-            let monitor = WorkerChannel::new(monitor).unwrap();
+            let monitor = Channel::<FromWorker, ToWorker>::new(monitor).unwrap();
             monitor.send(&sent, PATIENCE).unwrap();
         });
         let received = worker.receive(Some(PATIENCE)).unwrap().unwrap();

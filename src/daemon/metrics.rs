@@ -9,7 +9,7 @@
 //! Nothing here waits: an exporter that does not read is told later, and then what is new by then.
 
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use log::{info, warn};
@@ -25,7 +25,7 @@ mod process;
 mod telling;
 
 pub use listener::Listener;
-use process::Exporter;
+use process::{Exporter, ended};
 pub use telling::Telling;
 
 /// The metrics of a server, if it has any.
@@ -74,7 +74,7 @@ impl Metrics {
         self.again.cancel();
         self.died = false;
         if let Some(mut exporter) = self.exporter.take() {
-            exporter.process.kill();
+            exporter.kill();
             self.ending.push(exporter);
         }
     }
@@ -95,7 +95,7 @@ impl Metrics {
             return self.again.cancel();
         };
         self.again.cancel();
-        match Exporter::start(program, order, listener) {
+        match process::start(program, order, listener) {
             Ok(exporter) => self.exporter = Some(exporter),
             Err(fault) => self.try_again(&format!("no metrics: {fault}"), now),
         }
@@ -110,13 +110,13 @@ impl Metrics {
     /// Hears exporters, and sees how they end.
     pub fn tend(&mut self, now: Instant) {
         self.ending
-            .retain_mut(|exporter| exporter.ended(now).is_none());
+            .retain_mut(|exporter| ended(exporter, now).is_none());
         let Some(exporter) = &mut self.exporter else {
             return;
         };
-        let served = exporter.serves;
-        let ended = exporter.ended(now);
-        if self.died && exporter.serves && ended.is_none() {
+        let served = exporter.serves();
+        let ended = ended(exporter, now);
+        if self.died && exporter.serves() && ended.is_none() {
             self.died = false;
             let at = self.listener.as_ref().map(Listener::address);
             info!(
@@ -127,7 +127,7 @@ impl Metrics {
         let Some(words) = ended else {
             return;
         };
-        self.again.died(exporter.started.elapsed());
+        self.again.died(exporter.age());
         self.exporter = None;
         match served {
             true => self.try_again(&format!("the exporter died ({words})"), now),
@@ -137,29 +137,26 @@ impl Metrics {
 
     /// Whether the exporter could be told something now.
     pub fn listen(&self) -> bool {
-        let mut exporter = self.exporter.iter();
-        exporter.any(|exporter| exporter.process.speaks() && exporter.has_room())
+        self.exporter.as_ref().is_some_and(Exporter::has_room)
     }
 
     /// Tells the exporter.
     pub fn tell(&mut self, status: Status) {
-        if let Some(exporter) = &mut self.exporter {
-            // One that is gone does not hear.
-            let _ = exporter.channel.queue(&ToExporter::Told(Box::new(status)));
+        if let Some(exporter) = &self.exporter {
+            exporter.tell(&ToExporter::Told(Box::new(status)));
         }
     }
 
     /// Descriptors, and what to wait for there.
     pub fn awaited(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         let exporters = self.exporter.iter().chain(&self.ending);
-        let speaking = exporters.filter(|exporter| exporter.process.speaks());
-        speaking.map(|exporter| (exporter.channel.as_fd(), exporter.channel.interest()))
+        exporters.filter_map(Exporter::awaited)
     }
 
     /// When to look at them, whatever happens there.
     pub fn deadline(&self) -> Option<Instant> {
         let exporters = self.exporter.iter().chain(&self.ending);
-        let deadlines = exporters.map(|exporter| exporter.process.deadline());
+        let deadlines = exporters.map(Exporter::deadline);
         deadlines.chain([self.again.due()]).flatten().min()
     }
 }

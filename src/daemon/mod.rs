@@ -14,6 +14,7 @@
 //! | [`program`] | this program executed again, as a process that is watched |
 //! | [`reader`] | the process that reads the configuration and looks names up |
 //! | [`again`] | when a process that died is started again |
+//! | [`peer`] | a process that has an order and is heard: a worker or an exporter |
 //! | [`child`] | a worker as the monitor sees it: start, readiness, stop |
 //! | [`status`] | what a running server tells of itself |
 //! | [`statistics`] | the socket at which it tells that |
@@ -45,6 +46,7 @@ pub mod messages;
 pub mod metrics;
 pub mod monitor;
 pub mod notify;
+pub mod peer;
 pub mod pidfile;
 pub mod plan;
 mod poll;

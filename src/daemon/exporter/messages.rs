@@ -15,9 +15,6 @@ use crate::daemon::messages::{FromWorker, one_line};
 use crate::daemon::status::Status;
 use crate::logging::LogLine;
 
-/// An exporter as the monitor's end of the stream.
-pub type ExporterChannel = Channel<FromExporter, ToExporter>;
-
 /// The monitor as the exporter's end of the stream.
 pub type MonitorChannel = Channel<ToExporter, FromExporter>;
 
