@@ -21,7 +21,7 @@ use nix::poll::{PollFd, PollFlags};
 use platform::{Inherited, OsError, Work};
 
 use super::Fault;
-use super::messages::{OTHER_VERSION, TIMEOUT, VERSION};
+use super::messages::{TIMEOUT, VERSION};
 use super::poll::poll_until;
 use super::start;
 use super::status::Status;
@@ -34,7 +34,7 @@ pub mod page;
 pub mod request;
 
 use connections::Connections;
-use messages::{FromExporter, MonitorChannel, Order, ToExporter};
+use messages::{FromExporter, MonitorChannel, ToExporter};
 
 /// The first argument of an exporter. The descriptor of the stream to the monitor follows.
 const EXPORTER: &str = "--exporter";
@@ -90,7 +90,10 @@ fn begin(
     monitor: &mut MonitorChannel,
 ) -> Result<(Connections, Status), Fault> {
     start::leave_the_monitor()?;
-    let order = take_order(monitor)?;
+    let order = start::take_order(monitor, |message| match message {
+        ToExporter::Order(order) if order.version == VERSION => Some(*order),
+        _ => None,
+    })?;
     let sender = monitor.sender();
     let offer = move |line| sender.offer(&FromExporter::Logged(line));
     logging::forward(order.log, Box::new(offer));
@@ -103,16 +106,6 @@ fn begin(
         FromExporter::FORBIDDEN_CALL,
     )?;
     Ok((Connections::new(listener), order.status))
-}
-
-fn take_order(monitor: &mut MonitorChannel) -> Result<Order, Fault> {
-    match monitor.receive(Some(TIMEOUT)) {
-        Ok(Some(ToExporter::Order(order))) if order.version == VERSION => Ok(*order),
-        Ok(Some(_)) => Err(Fault::new(OTHER_VERSION)),
-        Err(error) if error.kind() == ErrorKind::InvalidData => Err(Fault::new(OTHER_VERSION)),
-        Ok(None) => Err(Fault::new("the monitor ended before it gave an order")),
-        Err(error) => Err(Fault::new(format!("no order from the monitor: {error}"))),
-    }
 }
 
 /// Answers with what the monitor last told.

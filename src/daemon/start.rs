@@ -1,7 +1,7 @@
 //! What a worker and an exporter do alike before they serve.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, PanicHookInfo};
@@ -13,6 +13,8 @@ use nix::unistd::{Gid, Uid, setsid};
 use platform::{Alarm, Confined, Identity, Inherited, OsError, RootDirectory, Work};
 
 use super::Fault;
+use super::channel::{Channel, Message};
+use super::messages::{OTHER_VERSION, TIMEOUT};
 use super::signals;
 
 /// What a process says that cannot have its threads.
@@ -27,6 +29,22 @@ pub(super) fn claim(control: RawFd) -> Result<(Inherited, UnixStream), Fault> {
     let mut inherited = Inherited::claim()?;
     let control = inherited.take(control)?;
     Ok((inherited, control.into()))
+}
+
+/// The order of the monitor: its first message, of which `order` takes the order if the version is this one's.
+///
+/// # Errors
+/// There is none, or it is of another version.
+pub(super) fn take_order<In: Message, Out: Message, Order>(
+    monitor: &mut Channel<In, Out>,
+    order: impl FnOnce(In) -> Option<Order>,
+) -> Result<Order, Fault> {
+    match monitor.receive(Some(TIMEOUT)) {
+        Ok(Some(message)) => order(message).ok_or_else(|| Fault::new(OTHER_VERSION)),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Err(Fault::new(OTHER_VERSION)),
+        Ok(None) => Err(Fault::new("the monitor ended before it gave an order")),
+        Err(error) => Err(Fault::new(format!("no order from the monitor: {error}"))),
+    }
 }
 
 /// Makes a panic of any thread end the process, so that the monitor replaces it. A worker without one of its threads would

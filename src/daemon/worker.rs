@@ -74,7 +74,10 @@ fn begin(
     monitor: &mut MonitorChannel,
 ) -> Result<(Serving, Publication), Fault> {
     start::leave_the_monitor()?;
-    let order = take_order(monitor)?;
+    let order = start::take_order(monitor, |message| match message {
+        ToWorker::Order(order) if order.version == VERSION => Some(*order),
+        _ => None,
+    })?;
     let sender = monitor.sender();
     let offer = move |line| sender.offer(&FromWorker::Logged(line));
     logging::forward(order.log, Box::new(offer));
@@ -83,16 +86,6 @@ fn begin(
     let confined = Opened::claim(order, inherited)?.confine()?;
     let serving = confined.serve(&publication.waker())?.lock_down(monitor)?;
     Ok((serving, publication))
-}
-
-fn take_order(monitor: &mut MonitorChannel) -> Result<Order, Fault> {
-    match monitor.receive(Some(TIMEOUT)) {
-        Ok(Some(ToWorker::Order(order))) if order.version == VERSION => Ok(*order),
-        Ok(Some(_)) => Err(Fault::new(OTHER_VERSION)),
-        Err(error) if error.kind() == ErrorKind::InvalidData => Err(Fault::new(OTHER_VERSION)),
-        Ok(None) => Err(Fault::new("the monitor ended before it gave an order")),
-        Err(error) => Err(Fault::new(format!("no order from the monitor: {error}"))),
-    }
 }
 
 /// A worker that has its sockets and still has all privileges.
