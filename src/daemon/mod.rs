@@ -26,6 +26,7 @@
 //! | [`monitor`] | the process that keeps its privileges: start, reload, replacement, stop |
 //! | `start` | what a worker and an exporter do alike before they serve |
 //! | [`worker`] | a worker as it sees itself: opened, confined, serving |
+//! | `accepting` | accept(2) without waiting, with a rest after a failure |
 //! | `poll` | poll(2) with a point in time |
 //! | `wiped` | buffers for messages that may hold secrets |
 
@@ -35,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::escape::Escaped;
 
+mod accepting;
 pub mod again;
 pub mod ask;
 pub mod channel;

@@ -19,13 +19,13 @@ use platform::OsError;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Fault;
+use super::accepting::Accepting;
 use super::channel::Channel;
 use super::file_id::FileId;
 use super::plan::Plan;
 use super::status::{Nothing, Status};
 use crate::cli::Options;
 use crate::conf::StatisticsSocket;
-use crate::verdict::LogLimit;
 
 /// Clients at a time. Others wait in the queue of listen(2).
 const CLIENTS: usize = 8;
@@ -35,9 +35,6 @@ const COUNTING: Duration = Duration::from_millis(500);
 
 /// How long a client may take to read.
 const READING: Duration = Duration::from_secs(5);
-
-/// How long nobody is accepted after accept(2) failed.
-const REST: Duration = Duration::from_secs(1);
 
 /// All but reading and writing by owner and group. Linux and the BSDs let connect(2) whoever may write.
 const NOT_OTHERS: Mode = Mode::from_bits_truncate(0o117);
@@ -52,9 +49,7 @@ pub struct Statistics {
     path: PathBuf,
     file: Option<FileId>,
     clients: Vec<Client>,
-    /// When to accept again, after a failure.
-    resume: Option<Instant>,
-    faults: LogLimit<1>,
+    accepting: Accepting,
 }
 
 #[derive(Debug)]
@@ -135,8 +130,7 @@ impl Statistics {
             path: path.to_owned(),
             file: FileId::of_name(path),
             clients: Vec::new(),
-            resume: None,
-            faults: LogLimit::new(),
+            accepting: Accepting::default(),
         })
     }
 
@@ -153,30 +147,20 @@ impl Statistics {
     /// Takes new clients in; says whether there is one.
     pub fn accept(&mut self, now: Instant) -> bool {
         let before = self.clients.len();
-        if self.resume.is_some_and(|resume| resume <= now) {
-            self.resume = None;
-        }
+        self.accepting.tend(now);
         while self.listens() {
-            match self.listener.accept() {
-                // A client that cannot be had without waiting is none.
-                Ok((stream, _)) => self
-                    .clients
-                    .extend(Channel::new(stream).ok().map(|channel| Client {
-                        channel,
-                        answered: false,
-                        deadline: now.checked_add(COUNTING),
-                    })),
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => break,
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    _ => {
-                        self.resume = now.checked_add(REST);
-                        if self.faults.admits(0, now) {
-                            warn!("accept {}: {error}", self.path.display());
-                        }
-                    }
-                },
-            }
+            let log = |error| warn!("accept {}: {error}", self.path.display());
+            let accept = || self.listener.accept();
+            let Some((stream, _)) = self.accepting.next(now, accept, log) else {
+                break;
+            };
+            // A client that cannot be had without waiting is none.
+            let channel = Channel::new(stream).ok();
+            self.clients.extend(channel.map(|channel| Client {
+                channel,
+                answered: false,
+                deadline: now.checked_add(COUNTING),
+            }));
         }
         self.clients.len() > before
     }
@@ -222,11 +206,11 @@ impl Statistics {
     /// When it has to be looked at, whatever happens there.
     pub fn deadline(&self) -> Option<Instant> {
         let clients = self.clients.iter().map(|client| client.deadline);
-        clients.chain([self.resume]).flatten().min()
+        clients.chain([self.accepting.deadline()]).flatten().min()
     }
 
     fn listens(&self) -> bool {
-        self.resume.is_none() && self.clients.len() < CLIENTS
+        !self.accepting.rests() && self.clients.len() < CLIENTS
     }
 }
 

@@ -12,13 +12,10 @@ use nix::poll::PollFlags;
 use platform::Work;
 
 use super::request::{MAX_LEN, Page, answer};
-use crate::verdict::LogLimit;
+use crate::daemon::accepting::Accepting;
 
 /// How long a client may take in all.
 const TIME: Duration = Duration::from_secs(5);
-
-/// How long nobody is accepted after accept(2) failed.
-const REST: Duration = Duration::from_secs(1);
 
 /// Most octets that are read of a client and thrown away.
 const WASTE: usize = 1 << 16;
@@ -28,9 +25,7 @@ const WASTE: usize = 1 << 16;
 pub struct Connections {
     listener: TcpListener,
     clients: Vec<Client>,
-    /// When to accept again, after a failure.
-    resume: Option<Instant>,
-    faults: LogLimit<1>,
+    accepting: Accepting,
 }
 
 #[derive(Debug)]
@@ -59,8 +54,7 @@ impl Connections {
         Self {
             listener,
             clients: Vec::new(),
-            resume: None,
-            faults: LogLimit::new(),
+            accepting: Accepting::default(),
         }
     }
 
@@ -75,31 +69,18 @@ impl Connections {
     }
 
     fn accept(&mut self, now: Instant) {
-        if self.resume.is_some_and(|resume| resume <= now) {
-            self.resume = None;
-        }
+        self.accepting.tend(now);
         while self.listens() {
-            match self
-                .listener
-                .accept()
-                .and_then(|(stream, _)| non_blocking(stream))
-            {
-                Ok(stream) => self.clients.push(Client {
-                    stream,
-                    deadline: now.checked_add(TIME),
-                    step: Step::Reads(Vec::new()),
-                }),
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => break,
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    _ => {
-                        self.resume = now.checked_add(REST);
-                        if self.faults.admits(0, now) {
-                            warn!("metrics: accept: {error} (trying again every second)");
-                        }
-                    }
-                },
-            }
+            let accept = || non_blocking(self.listener.accept()?.0);
+            let log = |error| warn!("metrics: accept: {error} (trying again every second)");
+            let Some(stream) = self.accepting.next(now, accept, log) else {
+                break;
+            };
+            self.clients.push(Client {
+                stream,
+                deadline: now.checked_add(TIME),
+                step: Step::Reads(Vec::new()),
+            });
         }
     }
 
@@ -119,11 +100,11 @@ impl Connections {
     /// When to look at them, whatever happens there.
     pub fn deadline(&self) -> Option<Instant> {
         let clients = self.clients.iter().map(|client| client.deadline);
-        clients.chain([self.resume]).flatten().min()
+        clients.chain([self.accepting.deadline()]).flatten().min()
     }
 
     fn listens(&self) -> bool {
-        self.resume.is_none() && self.clients.len() < Work::CONNECTIONS
+        !self.accepting.rests() && self.clients.len() < Work::CONNECTIONS
     }
 }
 
