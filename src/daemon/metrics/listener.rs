@@ -77,9 +77,7 @@ fn with_remedy(error: OsError) -> OsError {
         ErrorKind::AddrNotAvailable => {
             error.remedy("add the address to this host, or correct MetricsAddress")
         }
-        ErrorKind::AddrInUse => {
-            error.remedy("another process has it: choose another port in MetricsAddress")
-        }
+        ErrorKind::AddrInUse => error.remedy("choose another port in MetricsAddress"),
         ErrorKind::PermissionDenied => {
             error.remedy("choose a port of 1024 or more in MetricsAddress")
         }
