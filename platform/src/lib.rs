@@ -5,6 +5,7 @@
 //! | [`contract`] | `UdpPair`, `RawIcmp6` and the values that they pass: what the server is written against |
 //! | [`udp`] | the two UDP sockets: opening them, moving datagrams one or many a call, room for what arrives |
 //! | [`echo`] | the ways out to native IPv6: a raw socket, a tunnel device |
+//! | [`accelerator`] | a program in the network driver that answers and drops datagrams early |
 //! | [`process`] | the life of a process: what it inherits, how it detaches, what it gives up, and the proof |
 //! | `system` | what each operating system does in its own way |
 //! | [`host`] | this host's addresses and the networks that it is attached to |
@@ -31,10 +32,12 @@
 //! - [`process::lock_down::LockDown`]: what it can forbid a process whose threads all run;
 //! - [`process::open_descriptors::Descriptors`]: which descriptors are open, if it tells;
 //! - [`process::rights::Rights`]: rights of a descriptor, if it has them;
+//! - [`accelerator::Accelerator`]: a program in the network driver, if it has one;
 //! - [`process::file_lock::FileLock`]: the lock of fcntl(2), if flock(2) does not see it;
 //!
 //! and its row in `process::ids`.
 
+pub mod accelerator;
 pub mod contract;
 pub mod echo;
 pub mod error;

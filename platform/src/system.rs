@@ -5,6 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+#[cfg(not(target_os = "linux"))]
+use crate::accelerator::Accelerator;
 use crate::error::OsError;
 use crate::process::RootDirectory;
 use crate::process::confine::{self, Confined, Identity, Privileges};
@@ -20,6 +22,9 @@ mod bsd;
 // The other systems have nothing to add to flock(2).
 #[cfg(not(target_os = "linux"))]
 impl file_lock::FileLock for Here {}
+
+#[cfg(not(target_os = "linux"))]
+impl Accelerator for Here {}
 
 cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {

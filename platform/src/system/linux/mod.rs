@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use socket2::Socket;
 
 use super::Here;
+use crate::accelerator::Accelerator;
 use crate::echo::EchoSystem;
 use crate::echo::tunnel::TunnelSystem;
 use crate::error::OsError;
@@ -149,6 +150,8 @@ impl Descriptors for Here {
 }
 
 impl Rights for Here {}
+
+impl Accelerator for Here {}
 
 impl FileLock for Here {
     fn lock_records(file: &impl AsFd) -> nix::Result<()> {

@@ -1,0 +1,170 @@
+//! A program in the network driver, which answers and drops datagrams before they become packets of this host: XDP of Linux
+//! (bpf-helpers(7), Documentation/bpf in the kernel). Whatever it is not sure of it lets pass to the sockets, which lose nothing
+//! without it.
+//!
+//! Whoever loads it needs CAP_BPF and CAP_NET_ADMIN, and only then. It stays attached for as long as somebody holds the link,
+//! and it counts into a map that can be read by whoever holds that.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use crate::contract::Via;
+use crate::error::OsError;
+
+/// Length in bytes of the advertisement that the program sends: IPv6 header, message, prefix information and MTU options.
+pub const ADVERTISEMENT_LEN: usize = 96;
+
+/// What the program of one interface is told, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The primary address, as it is bound.
+    pub primary: Ipv4Addr,
+    /// The secondary address, as it is bound.
+    pub secondary: Option<Ipv4Addr>,
+    /// Solicitations with the cone bit may be answered here: both addresses belong to this interface.
+    pub cone: bool,
+    /// The 32 bits of the Teredo service prefix.
+    pub prefix: u32,
+    /// Peers may have loopback, private and link-local IPv4 addresses.
+    pub allow_private: bool,
+    /// IPv4 addresses of this host.
+    pub own: Vec<Ipv4Addr>,
+    /// Directed broadcast addresses of its networks.
+    pub broadcasts: Vec<Ipv4Addr>,
+    /// The answer to a solicitation whose source is `::`: an IPv6 packet, its checksum right for that. `None` if the program is
+    /// to answer none.
+    pub advertisement: Option<[u8; ADVERTISEMENT_LEN]>,
+    /// What one client is sent, by each processor for itself; `None` is no limit.
+    pub limit: Option<Limit>,
+}
+
+/// A limit by the generic cell rate algorithm (ITU-T I.371, annex A).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Nanoseconds between packets at the full rate; not zero.
+    pub interval: u64,
+    /// How many nanoseconds too early a packet may come.
+    pub tolerance: u64,
+}
+
+/// Where a program is attached (`XDP_FLAGS_*`, include/uapi/linux/if_link.h in the kernel).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// In the driver.
+    Native,
+    /// Behind it, where the driver has no place for one: it costs more there.
+    Generic,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        })
+    }
+}
+
+/// A program that is attached to an interface.
+#[derive(Debug)]
+pub struct Attachment {
+    /// Where.
+    pub mode: Mode,
+    /// Holds it there.
+    pub link: OwnedFd,
+    /// The map of its counters.
+    pub counters: OwnedFd,
+}
+
+/// Why the program dropped a datagram: the first of these that applies, in the order of the server's own rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drop {
+    /// The source port is 0.
+    SourcePort,
+    /// The source is no address that a client or relay has.
+    SourceAddress,
+    /// The source is this host, on the Teredo port.
+    SourceLoop,
+    /// The authentication header is cut short.
+    Authentication,
+    /// The origin indication is cut short.
+    Origin,
+    /// The IPv6 header is cut short.
+    Header,
+    /// What should be an IPv6 header has another version.
+    Version,
+    /// The IPv6 payload length points past the end.
+    PayloadLength,
+    /// Neither ICMPv6 nor a bubble.
+    NextHeader,
+    /// A solicitation over the limit of its client.
+    RateLimited,
+}
+
+impl Drop {
+    /// Every reason, in order.
+    pub const ALL: [Self; 10] = [
+        Self::SourcePort,
+        Self::SourceAddress,
+        Self::SourceLoop,
+        Self::Authentication,
+        Self::Origin,
+        Self::Header,
+        Self::Version,
+        Self::PayloadLength,
+        Self::NextHeader,
+        Self::RateLimited,
+    ];
+}
+
+/// What a program has done since it was attached. What it let pass is not counted here: the sockets' server has that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Datagrams that it answered or dropped, by the address that they came to: primary, secondary.
+    pub received: [u64; 2],
+    /// Solicitations that it answered.
+    pub advertisements: u64,
+    /// Datagrams that it dropped, in the order of [`Drop::ALL`].
+    pub dropped: [u64; Drop::ALL.len()],
+}
+
+impl Counts {
+    /// Datagrams that came to one address.
+    #[must_use]
+    pub fn received(&self, via: Via) -> u64 {
+        let [primary, secondary] = self.received;
+        match via {
+            Via::Primary => primary,
+            Via::Secondary => secondary,
+        }
+    }
+
+    /// Datagrams dropped, by reason.
+    pub fn dropped(&self) -> impl Iterator<Item = (Drop, u64)> {
+        Drop::ALL.into_iter().zip(self.dropped)
+    }
+}
+
+/// What a system with such programs supplies; others have the defaults.
+pub trait Accelerator {
+    /// Loads the program and attaches it to an interface of this name: in the driver, else behind it.
+    ///
+    /// # Errors
+    /// The program was built without it; the system has none, or does not permit it; there is no such interface, or another
+    /// program is attached there.
+    fn attach(_rules: &Rules, interface: &str) -> Result<Attachment, OsError> {
+        Err(OsError::refused("attach XDP", interface, UNSUPPORTED))
+    }
+
+    /// What a program has counted, from the map of its counters.
+    ///
+    /// # Errors
+    /// Of bpf(2).
+    fn counts(_counters: BorrowedFd<'_>) -> Result<Counts, OsError> {
+        Err(OsError::refused("read XDP counters", "", UNSUPPORTED))
+    }
+}
+
+/// Why there is no accelerator.
+const UNSUPPORTED: &str = "this program was built without it (Cargo feature \"xdp\", Linux alone)";
