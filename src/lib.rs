@@ -10,6 +10,7 @@
 //! | [`qualification`] | secrets that server and clients share, and what they prove with them |
 //! | [`limit`] | how much one receiver is sent, and how networks share |
 //! | [`verdict`] | what was done, or which rule dropped the datagram; both are counted |
+//! | [`acceleration`] | what a program in the network driver is told, to decide as the server does |
 //! | [`run`] | the loops between platform and server |
 //! | [`report`] | what a loop counts, and tells the log |
 //! | [`cli`] | the options of miredo-server(8) |
@@ -24,6 +25,7 @@
 //! and all unsafe code.
 #![forbid(unsafe_code)]
 
+pub mod acceleration;
 pub mod cli;
 pub mod conf;
 pub mod daemon;

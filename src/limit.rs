@@ -39,6 +39,19 @@ pub struct RateLimit {
     pub burst: NonZeroU32,
 }
 
+impl RateLimit {
+    /// The same in nanoseconds.
+    pub(crate) fn pace(self) -> Pace {
+        let rate = u64::from(self.packets_per_second.get());
+        let burst = u64::from(self.burst.get());
+        let interval = 1_000_000_000_u64.checked_div(rate).unwrap_or(0).max(1);
+        Pace {
+            interval,
+            tolerance: interval.saturating_mul(burst.saturating_sub(1)),
+        }
+    }
+}
+
 /// What a loop received in one call, and what it knows of the datagrams that still wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -115,11 +128,11 @@ fn nanoseconds(time: Duration) -> u64 {
 
 /// At which rate, and with which bursts, packets may leave.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Pace {
+pub(crate) struct Pace {
     /// Nanoseconds between packets at the full rate.
-    interval: u64,
+    pub(crate) interval: u64,
     /// How many nanoseconds too early a packet may come.
-    tolerance: u64,
+    pub(crate) tolerance: u64,
 }
 
 impl Pace {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddrV4};
 
+use platform::accelerator::Drop;
 use platform::{REPLY_MAX, Via};
 
 use crate::qualification::{IDENTIFIER_MAX, VALUE_LEN};
@@ -228,6 +229,24 @@ phrased! {
         /// Destination is a Teredo address that embeds the address and port that the datagram came from, as an echo service sends it
         /// (RFC 4380 section 7.4.3).
         MappedSource = "mapped address is the sender": "the packet would loop, for example through an echo service",
+    }
+}
+
+impl From<Drop> for Reason {
+    /// A program in the network driver drops by the same rules.
+    fn from(drop: Drop) -> Self {
+        match drop {
+            Drop::SourcePort => Self::SourcePort,
+            Drop::SourceAddress => Self::SourceAddress,
+            Drop::SourceLoop => Self::SourceLoop,
+            Drop::Authentication => Self::Authentication,
+            Drop::Origin => Self::Origin,
+            Drop::Header => Self::Header,
+            Drop::Version => Self::Version,
+            Drop::PayloadLength => Self::PayloadLength,
+            Drop::NextHeader => Self::NextHeader,
+            Drop::RateLimited => Self::RateLimited,
+        }
     }
 }
 

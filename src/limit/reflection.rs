@@ -59,9 +59,6 @@ fn site(address: Ipv6Addr) -> u64 {
 
 impl Reflection {
     pub(super) fn new(limit: RateLimit) -> Self {
-        let rate = u64::from(limit.packets_per_second.get());
-        let burst = u64::from(limit.burst.get());
-        let interval = 1_000_000_000_u64.checked_div(rate).unwrap_or(0).max(1);
         let empty = Entry {
             receiver: 0,
             expected: 0,
@@ -70,10 +67,7 @@ impl Reflection {
             sets: vec![[empty; WAYS]; SETS].into_boxed_slice(),
             // The standard library's key is good, its hash costs ten times as much.
             key: FixedState::with_seed(RandomState::new().hash_one(SETS)),
-            pace: Pace {
-                interval,
-                tolerance: interval.saturating_mul(burst.saturating_sub(1)),
-            },
+            pace: limit.pace(),
         }
     }
 

@@ -24,12 +24,8 @@ impl Server {
     ) -> Result<Reply, Reason> {
         let via = self.answering_address(datagram, arrival.via)?;
         let solicitation = RouterSolicitation::parse(&datagram.packet).map_err(invalid)?;
-        let advertisement = RouterAdvertisement {
-            source: self.link_local,
-            destination: solicitation.source,
-            prefix: self.prefix.client_prefix(self.primary),
-            mtu: self.mtu.into(),
-        };
+        let to = solicitation.source;
+        let advertisement = RouterAdvertisement::of_server(self.primary, self.prefix, self.mtu, to);
         let left = emit_advertisement(
             authentication(datagram, client),
             &OriginIndication(arrival.from),

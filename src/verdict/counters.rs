@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use platform::Via;
+use platform::accelerator::Counts;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, Kind, Loss, Outcome, Reason, Verdict};
@@ -154,6 +156,32 @@ pub struct Counter {
     pub count: u64,
 }
 
+impl From<Counts> for Counters {
+    /// What a program in the network driver has done: it sends nothing but advertisements.
+    fn from(counts: Counts) -> Self {
+        let mut counters = Self::new();
+        let set = |count: Option<&mut u64>, number| {
+            if let Some(count) = count {
+                *count = number;
+            }
+        };
+        for via in [Via::Primary, Via::Secondary] {
+            let entry = Entry::from(via);
+            set(
+                counters.received.get_mut(entry as usize),
+                counts.received(via),
+            );
+        }
+        let sent = counters.sent.get_mut(Kind::Advertisement as usize);
+        set(sent, counts.advertisements);
+        for (drop, number) in counts.dropped() {
+            let reason = Reason::from(drop);
+            set(counters.dropped.get_mut(reason as usize), number);
+        }
+        counters
+    }
+}
+
 impl From<Counters> for Vec<u64> {
     fn from(counters: Counters) -> Self {
         counters.numbers().collect()
@@ -276,6 +304,30 @@ mod tests {
             );
         }
         assert!(first.sent().all(|(_, count)| count == 0));
+    }
+
+    /// Each number of the driver's program has a counter of its own.
+    #[test]
+    fn what_the_driver_did_is_counted_by_the_same_names() {
+        let mut counts = Counts {
+            received: [1000, 2000],
+            advertisements: 300,
+            ..Counts::default()
+        };
+        for (count, number) in counts.dropped.iter_mut().zip(1..) {
+            *count = number;
+        }
+        let counters = Counters::from(counts);
+        assert_eq!(counters.numbers().filter(|number| *number > 0).count(), 13);
+        let named = |name| counters.all().find(|counter| counter.name == name).unwrap();
+        assert_eq!(named("primary address").count, 1000);
+        assert_eq!(named("secondary address").count, 2000);
+        assert_eq!(named("router advertisement").count, 300);
+        for (drop, number) in counts.dropped() {
+            let reason = Reason::from(drop);
+            assert_eq!(format!("{reason:?}"), format!("{drop:?}"));
+            assert_eq!(named(reason.as_str()).count, number);
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Router Solicitation and Router Advertisement (RFC 4861), as Teredo uses them (RFC 4380 sections 5.2.1 and 5.3.2).
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use pnet_packet::icmpv6::Icmpv6Type;
 use pnet_packet::icmpv6::ndp::MutableRouterAdvertPacket;
 
+use super::address::{ServicePrefix, server_link_local};
 use super::icmp6::{self, Invalid, ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION};
 use super::ipv6::{HEADER_LEN, Header, ICMP6, Packet};
 use super::options::{self, DiscoveryOption, MTU_LEN, Options, PREFIX_LEN};
@@ -67,6 +68,22 @@ impl RouterAdvertisement {
     pub const LEN: usize = HEADER_LEN + Self::MIN_LEN + PREFIX_LEN + MTU_LEN;
     /// Retransmit timer in milliseconds: how long a client waits between solicitations.
     pub const RETRANSMIT: u32 = 2000;
+
+    /// What the server at `primary` sends whoever solicits it from `destination`.
+    #[must_use]
+    pub fn of_server(
+        primary: Ipv4Addr,
+        prefix: ServicePrefix,
+        mtu: u16,
+        destination: Ipv6Addr,
+    ) -> Self {
+        Self {
+            source: server_link_local(primary),
+            destination,
+            prefix: prefix.client_prefix(primary),
+            mtu: mtu.into(),
+        }
+    }
 
     /// Reads the advertisement in `packet` if it is valid by RFC 4861 section 6.1.2, but for its source, which the caller knows
     /// better, and has a prefix information option of 64 bits. Without an MTU option, `mtu` is 1280 (RFC 4380 section 5.1.2).
