@@ -3,8 +3,9 @@
 use std::fmt;
 
 /// Defines the directives, a row each: name, default value, most words of a value.
+/// Where that is `usize::MAX`, the value itself says how many it may have.
 macro_rules! directives {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $default:expr, $words:literal;)+) => {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $default:expr, $words:expr;)+) => {
         /// A directive of miredo-server.conf(5).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Directive { $($(#[$doc])* $variant,)+ }
@@ -66,6 +67,8 @@ directives! {
     StatisticsSocket = "StatisticsSocket", None, 1;
     /// Where metrics are served.
     MetricsAddress = "MetricsAddress", Some("off"), 1;
+    /// Where the network driver answers and drops.
+    Accelerate = "Accelerate", Some("off"), usize::MAX;
 }
 
 /// Directives of miredo.conf(5): the client's and relay's file, easily taken for this one.

@@ -165,6 +165,7 @@ impl Reader<'_> {
             echo_path: self.value_or_default(Directive::EchoPath, value::echo_path)?,
             statistics: statistics?,
             metrics: self.value_or_default(Directive::MetricsAddress, value::metrics_address)?,
+            accelerate: self.value_or_default(Directive::Accelerate, str::parse)?,
         };
         Some(Config {
             primary: primary?,

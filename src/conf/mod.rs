@@ -9,13 +9,14 @@
 //! | `layers` | defaults, file and command line merged; each value read and checked |
 //! | `lookup` | the hosts of a configuration, looked up |
 //! | `addresses` | the addresses of the server, checked against each other |
-//! | `value`, `host`, `facility` | text to typed values |
+//! | `value`, `host`, `facility`, `accelerate` | text to typed values |
 //! | `keys` | the file of `SecureQualificationKeys` |
 //! | `diagnostic` | a fault with its line and a caret |
 //!
 //! Every fault of a file is found in one run, and of many warnings the first are reported. The rules are those of the C server: names are compared without regard to case, the
 //! first of repeated directives counts, and an unknown one is ignored with a warning.
 
+mod accelerate;
 mod addresses;
 mod diagnostic;
 mod directive;
@@ -40,6 +41,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use platform::{EchoPath, OsError};
 use serde::{Deserialize, Serialize};
 
+pub use accelerate::Accelerate;
 pub use addresses::{Address, Addresses, Public, Secondary};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use directive::{DIRECTIVES, Directive};
@@ -91,6 +93,8 @@ pub struct Service {
     pub statistics: StatisticsSocket,
     /// `MetricsAddress`.
     pub metrics: Option<SocketAddr>,
+    /// `Accelerate`.
+    pub accelerate: Accelerate,
 }
 
 /// What the command line says, which counts more than the file.

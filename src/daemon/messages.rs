@@ -19,7 +19,7 @@ use crate::verdict::Counters;
 
 /// Version of the messages. Raise it when one changes in form or in meaning: a monitor starts the program that is installed, which
 /// may be a newer one.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// What a worker says when the monitor is of another version.
 pub const OTHER_VERSION: &str = "the installed program is of another version than the one that runs: \
@@ -129,7 +129,8 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use crate::conf::{
-        Address, Addresses, MAX_BYTES, ReceiveBuffer, Service, StatisticsSocket, Workers,
+        Accelerate, Address, Addresses, MAX_BYTES, ReceiveBuffer, Service, StatisticsSocket,
+        Workers,
     };
     use crate::limit::RateLimit;
     use crate::qualification::{ClientKey, IDENTIFIER_MAX, Octets, Qualification};
@@ -180,6 +181,7 @@ mod tests {
                     echo_path: platform::EchoPath::Native,
                     statistics: StatisticsSocket::At("/run/sock".into()),
                     metrics: Some("[::1]:9544".parse().unwrap()),
+                    accelerate: Accelerate::Interfaces(vec!["eth0".to_owned()]),
                 },
                 threads: NonZeroUsize::MIN,
                 local: false,
@@ -215,12 +217,12 @@ mod tests {
     #[test]
     fn the_form_of_an_order_is_that_of_its_version() {
         let expected = concat!(
-            r#"{"order":{"version":5,"plan":{"addresses":{"primary":{"bound":"10.0.0.1","public":"192.0.2.1"},"#,
+            r#"{"order":{"version":6,"plan":{"addresses":{"primary":{"bound":"10.0.0.1","public":"192.0.2.1"},"#,
             r#""secondary":{"bound":"10.0.0.2","public":"192.0.2.2"}},"#,
             r#""service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":true,"#,
             r#""rate_limit":{"packets_per_second":1,"burst":4294967295},"qualification":{"required":true,"keys":["#,
             r#"{"identifier":"636c69656e74","secret":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","retired":false}]}},"wait_for_address":true,"facility":"local3","#,
-            r#""workers":"Auto","receive_buffer":{"Bytes":65536},"echo_path":"Native","statistics":{"At":"/run/sock"},"metrics":"[::1]:9544"},"#,
+            r#""workers":"Auto","receive_buffer":{"Bytes":65536},"echo_path":"Native","statistics":{"At":"/run/sock"},"metrics":"[::1]:9544","accelerate":{"Interfaces":["eth0"]}},"#,
             r#""threads":1,"local":false},"udp":[{"primary":4,"secondary":5}],"raw":7,"#,
             r#""owner":[65534,65533],"root":{"Unix":[47,118,97,114,47,101,109,112,116,121]},"#,
             r#""log":"INFO"}}"#,
