@@ -84,7 +84,7 @@ fn an_old_monitor_is_answered() {
 #[test]
 fn another_version_is_told() {
     let scratch = Scratch::new();
-    let plan = r#"{"addresses":{"primary":{"bound":"192.0.2.1","public":"192.0.2.1"},"secondary":null},"service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":false,"rate_limit":null,"qualification":null},"wait_for_address":false,"facility":"daemon","workers":"Auto","receive_buffer":"Auto","echo_path":"Native","statistics":"Off","metrics":null},"threads":1,"local":false}"#;
+    let plan = r#"{"addresses":{"primary":{"bound":"192.0.2.1","public":"192.0.2.1"},"secondary":null},"service":{"policy":{"prefix":536936448,"mtu":1280,"allow_private":false,"rate_limit":null,"qualification":null},"wait_for_address":false,"facility":"daemon","workers":"Auto","receive_buffer":"Auto","echo_path":"Native","statistics":"Off","metrics":null,"accelerate":"Off"},"threads":1,"local":false}"#;
     let order = |version: u32, more: &str| {
         format!(
             r#"{{"order":{{"version":{version},"plan":{plan},"udp":[{{"primary":1000000,"secondary":null}}],"raw":null,"owner":null,"root":null,"log":"INFO"{more}}}}}"#

@@ -148,6 +148,9 @@ impl Counts {
 
 /// What a system with such programs supplies; others have the defaults.
 pub trait Accelerator {
+    /// Whether this program was built with it. Where not, every call fails.
+    const BUILT_IN: bool = false;
+
     /// Loads the program and attaches it to an interface of this name: in the driver, else behind it.
     ///
     /// # Errors
@@ -167,4 +170,5 @@ pub trait Accelerator {
 }
 
 /// Why there is no accelerator.
-const UNSUPPORTED: &str = "this program was built without it (Cargo feature \"xdp\", Linux alone)";
+pub const UNSUPPORTED: &str =
+    "this program was built without it (Cargo feature \"xdp\", Linux alone)";

@@ -12,6 +12,17 @@ mod attached;
 
 pub use attached::Attached;
 
+/// An IPv4 address, and the interface that has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Assigned {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The name of the interface.
+    pub interface: String,
+    /// It is a loopback interface.
+    pub loopback: bool,
+}
+
 /// Addresses that belong to this host and its networks, sorted, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostAddresses {
@@ -22,6 +33,8 @@ pub struct HostAddresses {
     pub broadcasts: Vec<Ipv4Addr>,
     /// The networks whose hosts are neighbours.
     pub attached: Attached,
+    /// Which interface has which IPv4 address.
+    pub assigned: Vec<Assigned>,
 }
 
 /// Asks the system for the addresses of all interfaces, as they are now.
@@ -43,6 +56,11 @@ pub fn host_addresses() -> Result<HostAddresses, OsError> {
             continue;
         };
         addresses.own.push(own.into());
+        addresses.assigned.push(Assigned {
+            address: own,
+            interface: without_label(&interface.interface_name).to_owned(),
+            loopback: interface.flags.contains(InterfaceFlags::IFF_LOOPBACK),
+        });
         if interface.flags.contains(InterfaceFlags::IFF_BROADCAST) {
             addresses.broadcasts.extend(if cfg!(target_os = "linux") {
                 by_mask(own, ipv4(interface.netmask))
@@ -55,7 +73,15 @@ pub fn host_addresses() -> Result<HostAddresses, OsError> {
     addresses.own.dedup();
     addresses.broadcasts.sort_unstable();
     addresses.broadcasts.dedup();
+    addresses.assigned.sort_unstable();
+    addresses.assigned.dedup();
     Ok(addresses)
+}
+
+/// The name of an interface. Linux tells the label of an address in its place, which is the name, or begins with it and a colon
+/// (ip-address(8)); no name has one (`dev_valid_name`, net/core/dev.c).
+fn without_label(name: &str) -> &str {
+    name.split(':').next().unwrap_or(name)
 }
 
 fn ipv4(address: Option<SockaddrStorage>) -> Option<Ipv4Addr> {
@@ -125,8 +151,20 @@ mod tests {
     }
 
     #[test]
+    fn a_label_is_no_interface() {
+        assert_eq!(without_label("eth0"), "eth0");
+        assert_eq!(without_label("eth0.7:teredo"), "eth0.7");
+    }
+
+    #[test]
     fn loopback_is_the_hosts_own_and_no_broadcast() {
         let addresses = host_addresses().unwrap();
+        let mut assigned = addresses.assigned.iter();
+        let loopback = assigned.find(|assigned| assigned.address == Ipv4Addr::LOCALHOST);
+        assert!(
+            loopback.is_some_and(|assigned| assigned.loopback),
+            "{addresses:?}"
+        );
         assert!(
             addresses.own.contains(&Ipv4Addr::LOCALHOST.into()),
             "{addresses:?}"

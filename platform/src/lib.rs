@@ -60,11 +60,12 @@ pub use contract::{
 };
 pub use echo::EchoPath;
 pub use error::OsError;
-pub use host::{Attached, HostAddresses, host_addresses};
+pub use host::{Assigned, Attached, HostAddresses, host_addresses};
 pub use process::confine::{Confined, Identity, change_user};
 pub use process::detach::Starting;
 pub use process::inherit::{Inherited, keep};
 pub use process::lock_down::{Alarm, Work};
+pub use process::pass::{receive_descriptor, send_descriptor};
 pub use process::rights::Access;
 pub use process::{EMPTY_DIR, RootDirectory, allow_files, default_root, syslog};
 pub use system::{

@@ -8,6 +8,7 @@ pub mod inherit;
 pub mod lock_down;
 pub mod open_descriptors;
 mod open_files;
+pub mod pass;
 pub mod rights;
 mod root_directory;
 pub mod syslog;

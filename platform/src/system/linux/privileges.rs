@@ -5,6 +5,8 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 
+use crate::Here;
+use crate::accelerator::Accelerator;
 use crate::error::OsError;
 
 /// All but the bounding set, which only a process with CAP_SETPCAP can empty.
@@ -34,7 +36,9 @@ const MONITOR: [Capability; 9] = [
 pub(super) fn restrict_monitor() -> Result<(), OsError> {
     prctl::set_no_new_privs()
         .map_err(|error| OsError::new("prctl", "PR_SET_NO_NEW_PRIVS", error))?;
-    let needed: CapsHashSet = MONITOR.into_iter().collect();
+    // To load programs into the driver, and to read what they have counted (bpf(2)).
+    let accelerator = Here::BUILT_IN.then_some(Capability::CAP_BPF);
+    let needed: CapsHashSet = MONITOR.into_iter().chain(accelerator).collect();
     // In this order: what is effective must be permitted.
     for set in [
         CapSet::Ambient,
