@@ -23,7 +23,7 @@ use miredo_server::daemon::sockets::Sockets;
 use miredo_server::daemon::statistics::Statistics;
 use miredo_server::daemon::status::Started;
 use miredo_server::daemon::waiting::Waiting;
-use miredo_server::daemon::{Fault, exporter, identity, worker};
+use miredo_server::daemon::{Fault, accelerator, exporter, identity, worker};
 use miredo_server::logging::{self, Target};
 use platform::{Access, OsError};
 
@@ -36,6 +36,9 @@ fn main() -> ExitCode {
     }
     if let Some(control) = exporter::control_of_exporter(std::env::args_os()) {
         return exporter::main(control);
+    }
+    if let Some(control) = accelerator::control_of_accelerator(std::env::args_os()) {
+        return accelerator::main(control);
     }
     let options = Options::from_command_line();
     let outcome = match options.status {

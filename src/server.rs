@@ -34,7 +34,8 @@ use peers::{Peers, Refusal};
 use qualification::Clients;
 
 /// What a server is told once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The address that its clients' Teredo addresses embed.
     pub primary: Ipv4Addr,

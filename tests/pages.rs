@@ -127,6 +127,7 @@ fn page_of_metrics() -> String {
         secondary: None,
         prefix: String::new(),
         workers: 1,
+        accelerated: Vec::new(),
         reloads: 0,
         reloads_refused: 0,
         restarts: 0,

@@ -46,13 +46,7 @@ pub fn arguments(control: RawFd) -> [String; 2] {
 
 /// The descriptor of the stream to the monitor, in a process that was started as an exporter.
 pub fn control_of_exporter(arguments: impl Iterator<Item = OsString>) -> Option<RawFd> {
-    let mut arguments = arguments.skip(1);
-    if arguments.next()? != EXPORTER {
-        return None;
-    }
-    // None that anybody could have inherited, where somebody typed this.
-    let control = arguments.next()?.to_str()?.parse();
-    Some(control.unwrap_or(-1))
+    start::control_of(EXPORTER, arguments)
 }
 
 /// Runs as an exporter until the monitor tells it to stop, or is gone.

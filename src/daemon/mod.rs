@@ -1,5 +1,6 @@
 //! Two processes: a monitor that keeps its privileges and opens the sockets, and a worker that gives all privilege up and serves.
-//! Where metrics are asked for, a third, the exporter, shows them.
+//! Where metrics are asked for, a third, the exporter, shows them. Another, the accelerator, attaches programs to network
+//! interfaces, and ends.
 //!
 //! | module | what it is for |
 //! | --- | --- |
@@ -14,17 +15,19 @@
 //! | [`program`] | this program executed again, as a process that is watched |
 //! | [`reader`] | the process that reads the configuration and looks names up |
 //! | [`again`] | when a process that died is started again |
-//! | [`peer`] | a process that has an order and is heard: a worker or an exporter |
+//! | [`peer`] | a process that has an order and is heard: a worker, an exporter, an accelerator |
 //! | [`child`] | a worker as the monitor sees it: start, readiness, stop |
 //! | [`status`] | what a running server tells of itself |
 //! | [`statistics`] | the socket at which it tells that |
 //! | [`ask`] | `--status`: who asks there |
 //! | [`metrics`] | the metrics as the monitor sees them: socket, exporter, what that is told |
 //! | [`exporter`] | the process that serves them over HTTP |
+//! | [`accelerator`] | the process that attaches programs to network interfaces |
+//! | [`driver`] | those programs as the monitor sees them: attached, counted, gone |
 //! | [`notify`] | what the service manager is told |
 //! | [`waiting`] | the start, until this host has its addresses |
 //! | [`monitor`] | the process that keeps its privileges: start, reload, replacement, stop |
-//! | `start` | what a worker and an exporter do alike before they serve |
+//! | `start` | what a worker, an exporter and an accelerator do alike before their work |
 //! | [`worker`] | a worker as it sees itself: opened, confined, serving |
 //! | `accepting` | accept(2) without waiting, with a rest after a failure |
 //! | `poll` | poll(2) with a point in time |
@@ -36,11 +39,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::escape::Escaped;
 
+pub mod accelerator;
 mod accepting;
 pub mod again;
 pub mod ask;
 pub mod channel;
 pub mod child;
+pub mod driver;
 pub mod exporter;
 pub mod file_id;
 pub mod identity;

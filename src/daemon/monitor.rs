@@ -2,6 +2,7 @@
 //!
 //! | module | what it is for |
 //! | --- | --- |
+//! | `driver` | which programs are attached to network interfaces |
 //! | `metrics` | who serves the metrics, and what that is told |
 //! | `reload` | the configuration is read again, and a new worker relieves the old one |
 //! | `replace` | workers that start, and those that replace one that died |
@@ -17,6 +18,7 @@ use nix::poll::{PollFd, PollFlags};
 use super::Fault;
 use super::again::Again;
 use super::child::Child;
+use super::driver::Driver;
 use super::identity::Owner;
 use super::messages::{Order, VERSION};
 use super::metrics::{Listener, Metrics, Telling};
@@ -34,6 +36,7 @@ use crate::cli::Options;
 use crate::logging::{self, Target};
 use crate::verdict::Counters;
 
+mod driver;
 mod metrics;
 mod reload;
 mod replace;
@@ -85,6 +88,7 @@ pub struct Monitor {
     statistics: Option<Statistics>,
     metrics: Metrics,
     telling: Telling<Known>,
+    driver: Driver,
     history: History,
     told: Told,
 }
@@ -139,6 +143,7 @@ impl Monitor {
             statistics,
             metrics: Metrics::new(metrics),
             telling: Telling::default(),
+            driver: Driver::default(),
             history,
             told: Told::new(),
         }
@@ -172,6 +177,7 @@ impl Monitor {
                 && let Some(ready) = ready.take()
             {
                 ready(&self.plan)?;
+                self.accelerate(now);
                 self.metrics.begin(now);
                 self.told.owe();
             }
@@ -181,6 +187,7 @@ impl Monitor {
                 self.old_worker_is_gone();
             }
             self.tend_reading(now);
+            self.tend_driver(now);
             if self.replacement.is_due(now) {
                 self.replace();
             }
@@ -205,6 +212,7 @@ impl Monitor {
             statistics.and_then(Statistics::deadline),
             self.metrics.deadline(),
             self.telling.due(),
+            self.driver.deadline(),
             self.told.due(),
         ];
         let deadlines = due.into_iter().chain(children().map(Child::deadline));
@@ -212,6 +220,7 @@ impl Monitor {
         let awaited = awaited.chain(reader.and_then(Reader::awaited));
         let awaited = awaited.chain(statistics.into_iter().flat_map(Statistics::awaited));
         let awaited = awaited.chain(self.metrics.awaited());
+        let awaited = awaited.chain(self.driver.awaited());
         let signals = std::iter::once((self.signals.as_fd(), PollFlags::POLLIN));
         let polled = signals.chain(awaited);
         let polled = polled.map(|(end, flags)| PollFd::new(end, flags));

@@ -1,5 +1,5 @@
-//! A process that has an order through a stream and is heard there, as the monitor sees it: a worker or an exporter. Nothing here
-//! waits.
+//! A process that has an order through a stream and is heard there, as the monitor sees it: a worker, an exporter or an
+//! accelerator. Nothing here waits.
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::iter;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use log::warn;
+use platform::HostAddresses;
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
@@ -15,6 +16,7 @@ use crate::cli::Options;
 use crate::conf::{
     Address, Addresses, Config, Diagnostic, Parsed, Secondary, Service, Unresolved, Workers,
 };
+use crate::server::Settings;
 use crate::wire::TEREDO_PORT;
 
 /// Everything that is decided before the first socket is opened.
@@ -65,6 +67,21 @@ impl Plan {
 }
 
 impl Plan {
+    /// What the server is told on a host with these addresses. Clients know the public addresses. What comes from those that are
+    /// bound, or is for them, is of this host as well.
+    pub(super) fn settings(&self, host: &HostAddresses) -> Settings {
+        let Addresses { primary, secondary } = self.addresses;
+        let bound = iter::once(primary).chain(secondary);
+        let bound = bound.map(|address| IpAddr::from(address.bound));
+        Settings {
+            primary: primary.public,
+            secondary: secondary.map(|address| address.public),
+            own: host.own.iter().copied().chain(bound).collect(),
+            broadcasts: host.broadcasts.clone(),
+            policy: self.service.policy.clone(),
+        }
+    }
+
     /// The first address of the plan that this host does not have.
     pub(super) fn missing_address(&self) -> Option<Ipv4Addr> {
         let Addresses { primary, secondary } = self.addresses;
@@ -122,6 +139,32 @@ fn threads(workers: Workers, processors: NonZeroUsize) -> NonZeroUsize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use crate::conf::{self, Overrides};
+
+    /// Clients know the public addresses; all four are this host's, whatever addresses it has at the moment.
+    #[test]
+    fn public_and_bound_addresses_are_own() {
+        let text =
+            "ServerBindAddress 10.0.0.4\nServerBindAddress2 10.0.0.9\nPublicAddress 192.0.2.1\n";
+        let parsed = conf::parse(Path::new("test.conf"), text, Overrides::default());
+        let options = Options::parse_from(["miredo-server"]);
+        let plan = Plan::resolve(&options, parsed, &mut |fault| panic!("{fault}")).unwrap();
+        let [primary, secondary] = [1, 2].map(|last| Ipv4Addr::new(192, 0, 2, last));
+        let host = HostAddresses {
+            own: vec![Ipv4Addr::new(198, 51, 100, 99).into()],
+            ..HostAddresses::default()
+        };
+        let settings = plan.settings(&host);
+        assert_eq!(settings.primary, primary);
+        assert_eq!(settings.secondary, Some(secondary));
+        let bound = [[198, 51, 100, 99], [10, 0, 0, 4], [10, 0, 0, 9]];
+        assert_eq!(settings.own, bound.map(IpAddr::from));
+    }
 
     /// A reload takes six descriptors a thread, and the usual limit of a process is 1024.
     #[test]

@@ -1,4 +1,4 @@
-//! What a worker and an exporter do alike before they serve.
+//! What a worker, an exporter and an accelerator do alike before their work.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -20,6 +20,17 @@ use super::signals;
 /// What a process says that cannot have its threads.
 pub(super) const NO_THREAD: &str =
     "start thread: too many processes of this user; raise its limit (ulimit -u)";
+
+/// The descriptor of the stream to the monitor, in a process whose first argument is `name`. One that nobody could have inherited
+/// where somebody typed that.
+pub(super) fn control_of(name: &str, arguments: impl Iterator<Item = OsString>) -> Option<RawFd> {
+    let mut arguments = arguments.skip(1);
+    if arguments.next()? != name {
+        return None;
+    }
+    let control = arguments.next()?.to_str()?.parse();
+    Some(control.unwrap_or(-1))
+}
 
 /// Takes over the stream to the monitor.
 ///

@@ -34,6 +34,9 @@ pub struct Status {
     pub prefix: String,
     /// Threads that serve: `Workers`.
     pub workers: usize,
+    /// Where a program in the network driver answers and drops. Earlier versions do not tell.
+    #[serde(default)]
+    pub accelerated: Vec<Accelerated>,
     /// Reloads that succeeded.
     pub reloads: u64,
     /// Reloads that were refused: the server went on with the configuration before.
@@ -42,6 +45,15 @@ pub struct Status {
     pub restarts: u64,
     /// Every counter, also those that are zero.
     pub counters: Vec<Count>,
+}
+
+/// An interface whose driver has a program of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accelerated {
+    /// Its name.
+    pub interface: String,
+    /// `native`, or `generic` where the program runs behind the driver.
+    pub mode: String,
 }
 
 /// What a server is about.
@@ -108,6 +120,7 @@ impl Status {
             secondary: plan.addresses.secondary,
             prefix: plan.service.policy.prefix.to_string(),
             workers: plan.threads.get(),
+            accelerated: Vec::new(),
             reloads: history.reloads,
             reloads_refused: history.reloads_refused,
             restarts: history.restarts,
@@ -177,6 +190,7 @@ impl fmt::Display for Status {
         }
         writeln!(f, "prefix     {}", Escaped(&self.prefix))?;
         writeln!(f, "workers    {}", self.workers)?;
+        writeln!(f, "driver     {}", Driver(&self.accelerated))?;
         let refused = self.reloads_refused;
         writeln!(f, "reloads    {}, and {refused} refused", self.reloads)?;
         writeln!(f, "restarts   {}", self.restarts)?;
@@ -195,6 +209,24 @@ impl fmt::Display for Status {
             }
             let (name, meaning) = (Escaped(&counter.name), Escaped(&counter.meaning));
             writeln!(f, "{:>width$}  {name}: {meaning}", counter.count)?;
+        }
+        Ok(())
+    }
+}
+
+/// The interfaces whose drivers have a program.
+struct Driver<'a>(&'a [Accelerated]);
+
+impl fmt::Display for Driver<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(accelerated) = self;
+        if accelerated.is_empty() {
+            return f.write_str("none");
+        }
+        let mut separator = "";
+        for Accelerated { interface, mode } in *accelerated {
+            write!(f, "{separator}{} ({})", Escaped(interface), Escaped(mode))?;
+            separator = ", ";
         }
         Ok(())
     }
@@ -239,6 +271,12 @@ impl Status {
             secondary: Some(address([10, 0, 0, 2], [192, 0, 2, 2])),
             prefix: "2001::/32".to_owned(),
             workers: 2,
+            accelerated: [("eth0", "native"), ("eth1", "generic")]
+                .map(|(interface, mode)| Accelerated {
+                    interface: interface.to_owned(),
+                    mode: mode.to_owned(),
+                })
+                .into(),
             reloads: 3,
             reloads_refused: 1,
             restarts: 4,
@@ -255,7 +293,7 @@ mod tests {
     fn a_person_reads_all_of_it() {
         let text = Status::example(&Counters::new()).to_string();
         let first = "state      serving\nuptime     2 days 3:04:05\naddresses  192.0.2.1 and 192.0.2.2 (bound to 10.0.0.2)\n\
-                     prefix     2001::/32\nworkers    2\nreloads    3, and 1 refused\nrestarts   4\n\
+                     prefix     2001::/32\nworkers    2\ndriver     eth0 (native), eth1 (generic)\nreloads    3, and 1 refused\nrestarts   4\n\
                      processes  1234 and 1236, of version 0.1.0\nreceived\n     0  primary address: came to ServerBindAddress\n";
         assert!(text.starts_with(first), "{text}");
         for counter in Counters::new().all() {
@@ -266,9 +304,11 @@ mod tests {
         not_serving.state = State::NotServing;
         not_serving.worker_pid = None;
         not_serving.secondary = None;
+        not_serving.accelerated.clear();
         let text = not_serving.to_string();
         assert!(text.starts_with("state      not serving: "), "{text}");
         assert!(text.contains("\naddresses  192.0.2.1 alone\n"), "{text}");
+        assert!(text.contains("\ndriver     none\n"), "{text}");
         assert!(text.contains("\nprocesses  1234, of version"), "{text}");
     }
 
@@ -279,6 +319,11 @@ mod tests {
         let line = serde_json::to_string(&largest).unwrap();
         assert!(line.len() < Status::MAX_LEN / 5, "{}", line.len());
         assert_eq!(serde_json::from_str::<Status>(&line).unwrap(), largest);
+        // As an earlier version writes it.
+        let mut less = serde_json::to_value(&largest).unwrap();
+        less.as_object_mut().unwrap().remove("accelerated");
+        let less: Status = serde_json::from_value(less).unwrap();
+        assert!(less.accelerated.is_empty());
         // As a later version may write it.
         let more = line.replacen('{', "{\"more\":[1],", 1);
         assert_eq!(serde_json::from_str::<Status>(&more).unwrap(), largest);
@@ -293,7 +338,8 @@ mod tests {
         let status = serde_json::to_value(Status::example(&Counters::new())).unwrap();
         let members = status.as_object().unwrap().keys();
         let counter = status["counters"][0].as_object().unwrap();
-        for member in members.chain(counter.keys()) {
+        let accelerated = status["accelerated"][0].as_object().unwrap();
+        for member in members.chain(counter.keys()).chain(accelerated.keys()) {
             assert!(words.contains(&member.as_str()), "{member}");
         }
     }

@@ -3,8 +3,6 @@
 //! Types keep this order: only a [`Confined`] worker can serve, and it is confined once.
 
 use std::io::{self, ErrorKind, Write};
-use std::iter;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -19,14 +17,12 @@ use super::Fault;
 use super::messages::{
     FromWorker, MonitorChannel, OTHER_VERSION, Order, TIMEOUT, ToWorker, VERSION,
 };
-use super::plan::Plan;
 use super::start;
 use crate::cli::worker::Arguments;
-use crate::conf::Addresses;
 use crate::logging;
 use crate::report::{Ledger, Live, Report};
 use crate::run::{self, Running};
-use crate::server::{Server, Settings};
+use crate::server::Server;
 use crate::verdict::Counters;
 
 mod publication;
@@ -158,7 +154,7 @@ impl Confined {
         let mut raw = raw.into_iter();
         let mut threads = Vec::with_capacity(pairs.len());
         let mut ledgers = Vec::with_capacity(pairs.len());
-        let server = Server::new(settings(&order.plan, &host));
+        let server = Server::new(order.plan.settings(&host));
         // A trial shows life; a server that serves others shows it to who looks for faults.
         let live = Live::new(match order.plan.local {
             true => Level::Info,
@@ -270,51 +266,4 @@ fn total(ledgers: &[Ledger]) -> Box<Counters> {
         total.add(&ledger.read());
     }
     total
-}
-
-/// Clients know the public addresses. What comes from those that are bound, or is for them, is of this host as well.
-fn settings(plan: &Plan, host: &HostAddresses) -> Settings {
-    let Addresses { primary, secondary } = plan.addresses;
-    let bound = iter::once(primary).chain(secondary);
-    let bound = bound.map(|address| IpAddr::from(address.bound));
-    Settings {
-        primary: primary.public,
-        secondary: secondary.map(|address| address.public),
-        own: host.own.iter().copied().chain(bound).collect(),
-        broadcasts: host.broadcasts.clone(),
-        policy: plan.service.policy.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    use std::net::Ipv4Addr;
-    use std::path::Path;
-
-    use clap::Parser;
-
-    use crate::cli::Options;
-    use crate::conf::{self, Overrides};
-
-    /// Clients know the public addresses; all four are this host's, whatever addresses it has at the moment.
-    #[test]
-    fn public_and_bound_addresses_are_own() {
-        let text =
-            "ServerBindAddress 10.0.0.4\nServerBindAddress2 10.0.0.9\nPublicAddress 192.0.2.1\n";
-        let parsed = conf::parse(Path::new("test.conf"), text, Overrides::default());
-        let options = Options::parse_from(["miredo-server"]);
-        let plan = Plan::resolve(&options, parsed, &mut |fault| panic!("{fault}")).unwrap();
-        let [primary, secondary] = [1, 2].map(|last| Ipv4Addr::new(192, 0, 2, last));
-        let host = HostAddresses {
-            own: vec![Ipv4Addr::new(198, 51, 100, 99).into()],
-            ..HostAddresses::default()
-        };
-        let settings = settings(&plan, &host);
-        assert_eq!(settings.primary, primary);
-        assert_eq!(settings.secondary, Some(secondary));
-        let bound = [[198, 51, 100, 99], [10, 0, 0, 4], [10, 0, 0, 9]];
-        assert_eq!(settings.own, bound.map(IpAddr::from));
-    }
 }

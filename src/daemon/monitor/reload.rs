@@ -85,6 +85,7 @@ impl Monitor {
         if let Some(metrics) = metrics {
             self.metrics.move_to(metrics, Instant::now());
         }
+        self.accelerate(Instant::now());
         self.history.reloads = self.history.reloads.saturating_add(1);
         self.replacement.reset();
         self.reloaded = true;

@@ -19,9 +19,10 @@ impl Monitor {
         self.report = Instant::now().checked_add(REPORT);
     }
 
-    /// What all workers did, as far as they have told. It never falls.
+    /// What all workers did, as far as they have told, and all programs in the driver. It never falls.
     pub(super) fn total(&self) -> Counters {
         let mut total = self.counters.clone();
+        total.add(&self.driver.counters());
         let starting = self.starting.iter().map(|(child, _)| child);
         let workers = starting.chain(&self.serving).chain(&self.ending);
         workers.for_each(|child| total.add(child.counters()));
@@ -31,6 +32,7 @@ impl Monitor {
     /// Logs what was counted since the start, and since the last report.
     pub(super) fn finish_report(&mut self) {
         self.report = None;
+        self.driver.read(Instant::now());
         let total = self.total();
         let recent = total.since(&self.reported);
         info!(

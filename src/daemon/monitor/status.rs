@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Monitor, Purpose};
 use crate::daemon::child::Child;
 use crate::daemon::notify;
+use crate::daemon::statistics::Statistics;
 use crate::daemon::status::{Count, State, Status};
 use crate::verdict::Outcome;
 
@@ -74,10 +75,12 @@ impl Monitor {
 
     /// Answers whoever waits at the statistics socket.
     pub(super) fn answer_clients(&mut self, now: Instant) {
-        let status = match &self.statistics {
-            Some(statistics) if statistics.is_asked() => self.status(now),
-            _ => return,
-        };
+        let statistics = self.statistics.as_ref();
+        if !statistics.is_some_and(Statistics::is_asked) {
+            return;
+        }
+        self.driver.read(now);
+        let status = self.status(now);
         if let Some(statistics) = &mut self.statistics {
             statistics.answer(&status, now);
         }
@@ -122,6 +125,7 @@ impl Monitor {
         };
         Status {
             worker_pid: self.serving.as_ref().map(Child::pid),
+            accelerated: self.driver.accelerated(),
             counters: Count::all(&self.total()),
             ..Status::new(
                 state,

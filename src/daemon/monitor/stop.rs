@@ -32,6 +32,7 @@ impl Monitor {
     }
 
     pub(super) fn stop(mut self) -> Counters {
+        self.driver.end(Instant::now());
         if let Some(reader) = &mut self.reading {
             reader.kill();
         }
@@ -57,8 +58,13 @@ impl Monitor {
             {
                 self.reading = None;
             }
-            if self.ending.is_empty() && self.reading.is_none() && self.metrics.are_over() {
-                return self.counters;
+            self.tend_driver(now);
+            let processes_are_over = self.ending.is_empty()
+                && self.reading.is_none()
+                && self.metrics.are_over()
+                && self.driver.is_over();
+            if processes_are_over {
+                return self.total();
             }
             self.wait();
             // Only to empty the descriptor: it says nothing new.

@@ -35,6 +35,7 @@ fn status() -> Status {
         secondary: None,
         prefix: "2001::/32".to_owned(),
         workers: 1,
+        accelerated: Vec::new(),
         reloads: 0,
         reloads_refused: 0,
         restarts: 0,
