@@ -17,7 +17,8 @@ use std::process;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory, Parser, ValueHint};
-use platform::EMPTY_DIR;
+use platform::accelerator::Accelerator;
+use platform::{EMPTY_DIR, Here};
 
 use crate::conf::{self, Diagnostic, Host, Overrides, Parsed, StatisticsSocket};
 
@@ -42,10 +43,20 @@ pub const USER: &str = match option_env!("MIREDO_USER") {
     None => "nobody",
 };
 
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    "\nLicense: BSD-2-Clause. There is no warranty."
-);
+macro_rules! version {
+    () => {
+        concat!(
+            env!("CARGO_PKG_VERSION"),
+            "\nLicense: BSD-2-Clause. There is no warranty."
+        )
+    };
+}
+
+/// Version and license; of what not every build has, what this one has.
+const VERSION: &str = match Here::BUILT_IN {
+    true => concat!(version!(), "\nAccelerate: xdp"),
+    false => version!(),
+};
 
 /// Teredo server (RFC 4380): IPv6 for hosts behind IPv4 NATs
 ///
