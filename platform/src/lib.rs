@@ -68,6 +68,8 @@ pub use process::lock_down::{Alarm, Work};
 pub use process::pass::{receive_descriptor, send_descriptor};
 pub use process::rights::Access;
 pub use process::{EMPTY_DIR, RootDirectory, allow_files, default_root, syslog};
+#[cfg(has_xdp)]
+pub use system::xdp;
 pub use system::{
     Here, confine, confine_unprivileged, detach, limit, lock_down, lock_file, may_create,
     restrict_monitor, take_inherited,

@@ -29,6 +29,8 @@ impl Accelerator for Here {}
 cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {
         mod linux;
+        #[cfg(has_xdp)]
+        pub use linux::xdp;
     } else if #[cfg(target_os = "freebsd")] {
         mod freebsd;
     } else if #[cfg(target_os = "openbsd")] {

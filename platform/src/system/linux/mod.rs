@@ -11,6 +11,8 @@ use socket2::Socket;
 
 use super::Here;
 use crate::accelerator::Accelerator;
+#[cfg(has_xdp)]
+use crate::accelerator::{Attachment, Counts, Rules};
 use crate::echo::EchoSystem;
 use crate::echo::tunnel::TunnelSystem;
 use crate::error::OsError;
@@ -35,6 +37,8 @@ mod reuseport;
 ))]
 mod system_calls;
 mod tunnel;
+#[cfg(has_xdp)]
+pub mod xdp;
 
 impl UdpSystem for Here {
     type Mover = crate::udp::Mmsg;
@@ -151,7 +155,17 @@ impl Descriptors for Here {
 
 impl Rights for Here {}
 
-impl Accelerator for Here {}
+impl Accelerator for Here {
+    #[cfg(has_xdp)]
+    fn attach(rules: &Rules, interface: &str) -> Result<Attachment, OsError> {
+        xdp::attach(rules, interface)
+    }
+
+    #[cfg(has_xdp)]
+    fn counts(counters: BorrowedFd<'_>) -> Result<Counts, OsError> {
+        xdp::counts(counters)
+    }
+}
 
 impl FileLock for Here {
     fn lock_records(file: &impl AsFd) -> nix::Result<()> {

@@ -1,0 +1,42 @@
+//! Rule 3: who may ask (RFC 4380 sections 5.3.1 and 5.2.4).
+
+use crate::frame::{Frame, PORT};
+use crate::layout::{ALLOWS_PRIVATE, BROADCAST, Drop, OWN};
+use crate::{HOST, setting};
+
+/// Says whether a datagram may come from there.
+#[inline(always)]
+pub fn check(frame: &Frame) -> Result<(), Drop> {
+    if frame.port == 0 {
+        return Err(Drop::SourcePort);
+    }
+    let octets = frame.source.to_ne_bytes();
+    if is_never_unicast(octets) || (is_local(octets) && setting!(flags) & ALLOWS_PRIVATE == 0) {
+        return Err(Drop::SourceAddress);
+    }
+    // SAFETY: nobody writes to the map after the program is attached.
+    let known = unsafe { HOST.get(frame.source) }.copied().unwrap_or(0);
+    if known & BROADCAST != 0 {
+        return Err(Drop::SourceAddress);
+    }
+    if known & OWN != 0 && frame.port == PORT {
+        return Err(Drop::SourceLoop);
+    }
+    Ok(())
+}
+
+/// 0/8, 192.88.99/24 (6to4 anycast), 224/4 and 240/4.
+#[inline(always)]
+fn is_never_unicast([a, b, c, _]: [u8; 4]) -> bool {
+    a == 0 || a >= 224 || (a == 192 && b == 88 && c == 99)
+}
+
+/// Loopback, private and link-local addresses.
+#[inline(always)]
+fn is_local([a, b, ..]: [u8; 4]) -> bool {
+    a == 127
+        || a == 10
+        || (a == 172 && b & 0xf0 == 16)
+        || (a == 192 && b == 168)
+        || (a == 169 && b == 254)
+}
