@@ -156,6 +156,8 @@ impl Descriptors for Here {
 impl Rights for Here {}
 
 impl Accelerator for Here {
+    const BUILT_IN: bool = cfg!(has_xdp);
+
     #[cfg(has_xdp)]
     fn attach(rules: &Rules, interface: &str) -> Result<Attachment, OsError> {
         xdp::attach(rules, interface)

@@ -32,12 +32,16 @@ const MONITOR: [Capability; 9] = [
     Capability::CAP_DAC_OVERRIDE,
 ];
 
+/// What it needs beside these where programs can be loaded into the network driver: to have that done, and to read what they
+/// have counted (bpf(2)). Without CAP_PERFMON, the kernel's verifier lets no program add a number in a register to a pointer
+/// into a packet (`sanitize_ptr_alu`, kernel/bpf/verifier.c), so none could find what follows a header of any length.
+const ACCELERATOR: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_PERFMON];
+
 /// Gives up for good what a monitor does not need, and gaining more by exec. What it was not given it does not get.
 pub(super) fn restrict_monitor() -> Result<(), OsError> {
     prctl::set_no_new_privs()
         .map_err(|error| OsError::new("prctl", "PR_SET_NO_NEW_PRIVS", error))?;
-    // To load programs into the driver, and to read what they have counted (bpf(2)).
-    let accelerator = Here::BUILT_IN.then_some(Capability::CAP_BPF);
+    let accelerator = ACCELERATOR.into_iter().filter(|_| Here::BUILT_IN);
     let needed: CapsHashSet = MONITOR.into_iter().chain(accelerator).collect();
     // In this order: what is effective must be permitted.
     for set in [

@@ -9,7 +9,7 @@ use aya::programs::ProgramError;
 use crate::error::OsError;
 
 /// Who may load and attach programs.
-pub(super) const PRIVILEGE: &str = "give the service CAP_BPF and CAP_NET_ADMIN";
+pub(super) const PRIVILEGE: &str = "give the service CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN";
 
 const LOAD: &str = "load XDP program";
 const MAP: &str = "bpf map of XDP program";
@@ -56,7 +56,12 @@ pub(super) fn program_failed(error: ProgramError) -> OsError {
     {
         Some(line) => {
             let why = format!("the kernel's verifier refuses it: {line}");
-            OsError::new(LOAD, "", io::Error::other(why))
+            let refused = OsError::new(LOAD, "", io::Error::other(why));
+            // Whom it takes for !root lacks CAP_PERFMON.
+            match line.contains("!root") {
+                true => refused.remedy(PRIVILEGE),
+                false => refused,
+            }
         }
         None => OsError::new(LOAD, "", io_error).permission(PRIVILEGE, PRIVILEGE),
     }
