@@ -39,6 +39,14 @@ impl OsError {
         Self::new(call, object, io::Error::other(why))
     }
 
+    /// Says what it is about, where the call did not know.
+    #[must_use]
+    #[cfg(has_xdp)]
+    pub(crate) fn about(mut self, object: impl fmt::Display) -> Self {
+        self.object = object.to_string();
+        self
+    }
+
     /// Adds what the reader can do about it.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {

@@ -65,7 +65,7 @@ impl Frame {
         }
         let total = usize::from(u16_at(headers, 16).swap_bytes());
         let length = usize::from(u16_at(headers, 38).swap_bytes());
-        if length < UDP || length > UDP + PAYLOAD_MAX || total != IPV4 + length {
+        if !(UDP..=UDP + PAYLOAD_MAX).contains(&length) || total != IPV4 + length {
             return None;
         }
         let header: &[u8; IPV4] = octets(context, ETHERNET)?;

@@ -199,7 +199,8 @@ impl Program {
 /// See [`crate::accelerator::Accelerator::attach`].
 pub(super) fn attach(rules: &Rules, interface: &str) -> Result<Attachment, OsError> {
     let interface = Interface::named(interface)?;
-    let program = Program::load(rules, interface.ethernet, Clock::Kernel)?;
+    let program = Program::load(rules, interface.ethernet, Clock::Kernel)
+        .map_err(|error| error.about(&interface.name))?;
     program.attach(&interface)
 }
 

@@ -9,7 +9,8 @@ use aya::programs::ProgramError;
 use crate::error::OsError;
 
 /// Who may load and attach programs.
-pub(super) const PRIVILEGE: &str = "give the service CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN";
+pub(super) const PRIVILEGE: &str =
+    "give the service CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and the call bpf(2)";
 
 const LOAD: &str = "load XDP program";
 const MAP: &str = "bpf map of XDP program";

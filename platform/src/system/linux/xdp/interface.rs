@@ -1,8 +1,17 @@
 //! Interfaces that a program can be attached to.
 
+use std::fs;
+use std::path::Path;
+
 use nix::ifaddrs::getifaddrs;
 
 use crate::error::OsError;
+
+/// Where the kernel shows network devices (Documentation/ABI/testing/sysfs-class-net).
+const DEVICES: &str = "/sys/class/net";
+/// A frame whose tag is gone looks like one of the interface itself, and the answer would have none.
+const VLANS: &str =
+    "there are VLANs on it, whose tags the hardware may take off before the program sees them";
 
 /// Where a program can be attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +28,10 @@ impl Interface {
     /// The interface of this name.
     ///
     /// # Errors
-    /// Of getifaddrs(3); that there is none, or that it has no Ethernet address.
+    /// Of getifaddrs(3); that there is none, that it has no Ethernet address, or that there are VLANs on it.
     pub fn named(name: &str) -> Result<Self, OsError> {
         let failed = |error| OsError::new("getifaddrs", name, error);
-        let refused = |why| OsError::refused("attach XDP program", name, why);
+        let refused = |why| Err(OsError::refused("attach XDP program", name, why));
         let mut known = false;
         for interface in getifaddrs().map_err(failed)? {
             if interface.interface_name != name {
@@ -37,6 +46,9 @@ impl Interface {
             if let (Some(ethernet), Ok(index)) = (link.addr(), index)
                 && link.hatype() == libc::ARPHRD_ETHER
             {
+                if has_vlans(&Path::new(DEVICES).join(name)) {
+                    return refused(VLANS);
+                }
                 return Ok(Self {
                     name: name.to_owned(),
                     index,
@@ -44,9 +56,61 @@ impl Interface {
                 });
             }
         }
-        Err(match known {
+        match known {
             true => refused("the interface is not Ethernet"),
             false => refused("there is no such interface"),
-        })
+        }
+    }
+}
+
+/// Whether a device, shown in this directory, has VLANs on it: upper devices that say so.
+fn has_vlans(device: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(device) else {
+        return false;
+    };
+    let mut uppers = entries.flatten().filter(|entry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes().starts_with(b"upper_")
+    });
+    uppers.any(|upper| {
+        fs::read_to_string(upper.path().join("uevent"))
+            .is_ok_and(|words| words.lines().any(|line| line == "DEVTYPE=vlan"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As sysfs shows a bridge and a VLAN on an interface.
+    #[test]
+    fn vlans_are_told_from_other_devices_above() {
+        let name = format!("miredo-xdp-interface-{}", std::process::id());
+        let device = std::env::temp_dir().join(name);
+        for (upper, kind, expected) in [
+            ("statistics", "vlan", false),
+            ("upper_br0", "bridge", false),
+            ("upper_eth0.5", "vlan", true),
+        ] {
+            fs::create_dir_all(device.join(upper)).unwrap();
+            let words = format!("DEVTYPE={kind}\nINTERFACE=x\nIFINDEX=7\n");
+            fs::write(device.join(upper).join("uevent"), words).unwrap();
+            assert_eq!(has_vlans(&device), expected, "{upper}");
+        }
+        fs::remove_dir_all(&device).unwrap();
+        assert!(!has_vlans(&device));
+    }
+
+    #[test]
+    fn loopback_is_not_ethernet_and_nothing_is_not_there() {
+        for (name, words) in [
+            ("lo", "attach XDP program lo: the interface is not Ethernet"),
+            (
+                "none0",
+                "attach XDP program none0: there is no such interface",
+            ),
+        ] {
+            assert_eq!(Interface::named(name).unwrap_err().to_string(), words);
+        }
     }
 }
