@@ -166,10 +166,8 @@ impl World {
             .unwrap();
     }
 
-    /// Solicits with room for the answer in the frame: a veth interface copies what it receives, and leaves no other
-    /// (`skb_pp_cow_data`, net/core/skbuff.c).
     fn solicit(&self, to: Ipv4Addr, nonce: u64, cone: bool) {
-        self.send(to, &[solicitation(nonce, cone), vec![0; 64]].concat());
+        self.send(to, &solicitation(nonce, cone));
     }
 
     fn ask(&self, to: Ipv4Addr, nonce: u64, cone: bool) -> Advertisement {

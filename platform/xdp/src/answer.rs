@@ -1,15 +1,17 @@
 //! The frame that answers a solicitation (RFC 4380 section 5.3.2).
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_xdp_adjust_tail};
+use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_xdp_adjust_head};
 use aya_ebpf::programs::XdpContext;
 
 use crate::frame::{Frame, PAYLOAD, PORT, pseudo_header};
 use crate::layout::ADVERTISEMENT_LEN;
-use crate::packet::{folded, frame_length, octets_mut, put, words};
+use crate::packet::{folded, frame_length, octets, octets_mut, put, words};
 use crate::setting;
 use crate::solicitation::Solicitation;
 
+/// Length in bytes of the two Ethernet addresses.
+const ETHERNET: usize = 12;
 /// Length in bytes of an authentication header without identifier and value.
 const AUTHENTICATION: usize = 13;
 /// Length in bytes of an origin indication.
@@ -27,9 +29,13 @@ pub fn write(context: &mut XdpContext, frame: &Frame, solicitation: &Solicitatio
         None => 0,
     };
     let length = PLAIN + authentication;
-    let delta = length as i64 - frame_length(context) as i64;
+    let ethernet: &[u8; ETHERNET] = octets(context, 0)?;
+    let mut neighbour = [0; 6];
+    neighbour.copy_from_slice(&ethernet[6..]);
+    // All of it is written anew, so it may grow at its head, where drivers have to leave room; behind its tail some have none.
+    let delta = frame_length(context) as i64 - length as i64;
     // SAFETY: the context is the kernel's own. All pointers into the frame are taken anew after this.
-    if unsafe { bpf_xdp_adjust_tail(context.as_ptr().cast(), delta as i32) } != 0 {
+    if unsafe { bpf_xdp_adjust_head(context.as_ptr().cast(), delta as i32) } != 0 {
         return None;
     }
     let rest = folded(origin_sum(frame) + u64::from(setting!(advertisement_sum)));
@@ -48,7 +54,14 @@ pub fn write(context: &mut XdpContext, frame: &Frame, solicitation: &Solicitatio
         }
         None => u64::from(rest),
     };
-    write_headers(context, frame, solicitation, length - PAYLOAD, payload_sum)?;
+    write_headers(
+        context,
+        frame,
+        neighbour,
+        solicitation.cone,
+        length - PAYLOAD,
+        payload_sum,
+    )?;
     let at = PAYLOAD + authentication;
     write_packet(octets_mut(context, at)?, frame, solicitation);
     Some(())
@@ -59,14 +72,13 @@ pub fn write(context: &mut XdpContext, frame: &Frame, solicitation: &Solicitatio
 fn write_headers(
     context: &mut XdpContext,
     frame: &Frame,
-    solicitation: &Solicitation,
+    neighbour: [u8; 6],
+    cone: bool,
     payload: usize,
     payload_sum: u64,
 ) -> Option<()> {
     let headers: &mut [u8; PAYLOAD] = octets_mut(context, 0)?;
-    let mut neighbour = [0; 6];
-    neighbour.copy_from_slice(&headers[6..12]);
-    let from = match frame.to_primary != solicitation.cone {
+    let from = match frame.to_primary != cone {
         true => setting!(primary),
         false => setting!(secondary),
     };
