@@ -11,13 +11,15 @@
 #	SERVICEDIR	where the system looks for service scripts; "none" installs none
 #	BINDIR, EXAMPLEDIR, LIBEXECDIR, MANDIR, SAMPLEDIR, SBINDIR	for packages
 #	SYSTEM		the output of uname -s
-#	BUILT		a directory with a program that exists; it is not built, and is refused if it has other paths
+#	FEATURES	none; "xdp" builds in a program for the network driver (Linux), which needs the tools that ci/xdp.sh installs,
+#			and gives the unit of systemd what it needs to load it
+#	BUILT		a directory with a program that exists; it is not built, and is refused if it has other paths or features
 #	DESTDIR		none; a prefix of every path that is written to, and part of no file
 
 SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' CONFDIR='$(CONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' EMPTYDIR='$(EMPTYDIR)' \
 	RUNUSER='$(RUNUSER)' RUNDIR='$(RUNDIR)' SERVICEDIR='$(SERVICEDIR)' MANDIR='$(MANDIR)' SAMPLEDIR='$(SAMPLEDIR)' \
 	BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' LIBEXECDIR='$(LIBEXECDIR)' EXAMPLEDIR='$(EXAMPLEDIR)' \
-	SYSTEM='$(SYSTEM)' DESTDIR='$(DESTDIR)' CARGO='$(CARGO)' BUILT='$(BUILT)'
+	SYSTEM='$(SYSTEM)' DESTDIR='$(DESTDIR)' FEATURES='$(FEATURES)' CARGO='$(CARGO)' BUILT='$(BUILT)'
 
 all:
 	@$(SETTINGS) sh etc/install.sh build

@@ -20,8 +20,9 @@ main() {
         done
         check "$make install and uninstall, configuration" configuration "$make"
         check "$make install, modes with umask 077" modes "$make"
+        check "$make install, drop-in of the feature xdp" drop_in "$make"
     done
-    check 'not with what was built for other directories, nor with odd ones' refusal
+    check 'not with what was built for other directories or features, nor with odd ones' refusal
     # shellcheck disable=SC2046 # words
     progress 'build anew and install' make install $(settings)
     check 'paths' paths
@@ -134,10 +135,32 @@ modes() {
     [ -z "$(find "$scratch/d" -type f ! -perm 0644 ! -perm 0755)" ]
 }
 
-# A program that a package names with BUILT is refused if it has other paths. Settings that cannot work are refused.
+# The drop-in is there with the feature alone; without it, one that is left goes. ci/xdp.sh installs a program that has the feature.
+drop_in() {
+    has "$1" || return 0
+    units=/usr/local/lib/systemd/system
+    "$1" -s list SYSTEM=Linux FEATURES=xdp | grep -Fx "$units/miredo-server.service.d/xdp.conf"
+    for system in FreeBSD OpenBSD NetBSD Darwin; do
+        if "$1" -s list "SYSTEM=$system" FEATURES=xdp | grep -F xdp.conf; then return 1; fi
+    done
+    for verb in install uninstall; do
+        rm -rf "$scratch/d"
+        mkdir -p "$scratch/d$units/miredo-server.service.d"
+        touch "$scratch/d$units/miredo-server.service.d/xdp.conf"
+        "$1" "$verb" SYSTEM=Linux "DESTDIR=$scratch/d"
+        [ ! -e "$scratch/d$units/miredo-server.service.d" ]
+    done
+    # What the administrator wrote stays.
+    mkdir "$scratch/d$units/miredo-server.service.d"
+    touch "$scratch/d$units/miredo-server.service.d/mine.conf" "$scratch/d$units/miredo-server.service.d/xdp.conf"
+    "$1" uninstall SYSTEM=Linux "DESTDIR=$scratch/d"
+    [ "$(ls "$scratch/d$units/miredo-server.service.d")" = mine.conf ]
+}
+
+# A program that a package names with BUILT is refused if it has other paths or features. Settings that cannot work are refused.
 refusal() {
-    for setting in SYSCONFDIR EMPTYDIR; do
-        if make install "DESTDIR=$scratch/d" "$setting=/elsewhere" "BUILT=${CARGO_TARGET_DIR:-target}/release"; then return 1; fi
+    for setting in SYSCONFDIR=/elsewhere EMPTYDIR=/elsewhere FEATURES=xdp; do
+        if make install "DESTDIR=$scratch/d" "$setting" "BUILT=${CARGO_TARGET_DIR:-target}/release"; then return 1; fi
     done
     # shellcheck disable=SC1003 # a backslash
     for directory in '/a b' '/a|b' '/a&b' '/a\b'; do

@@ -53,7 +53,7 @@ settings() {
     : "${MANDIR:=$PREFIX/share/man}" "${SAMPLEDIR:=$CONFDIR}"
     given=${BUILT-}
     : "${BUILT:=${CARGO_TARGET_DIR:-target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release}"
-    : "${CARGO:=cargo}"
+    : "${CARGO:=cargo}" "${FEATURES:=}"
     # These characters do not work in pages, units and sed commands.
     case $PREFIX$SYSCONFDIR$CONFDIR$RUNDIR$LOCALSTATEDIR$EMPTYDIR$BINDIR$SBINDIR$LIBEXECDIR$EXAMPLEDIR$RUNUSER in
         *' '* | *'	'* | *'|'* | *'&'* | *\\*)
@@ -67,7 +67,7 @@ settings() {
 
 build() {
     MIREDO_CONFIG_FILE=$config MIREDO_PID_FILE=$pidfile MIREDO_USER=$RUNUSER MIREDO_EMPTY_DIR=$EMPTYDIR \
-        "$CARGO" build --release --locked --bins
+        "$CARGO" build --release --locked --bins --features "$FEATURES"
 }
 
 # The files to install, one a line: mode, source, target. Every program has completions and a page: in section 1 if
@@ -123,8 +123,22 @@ service() {
         Linux)
             echo "644 etc/systemd/miredo-server.service $SERVICEDIR/miredo-server.service"
             echo "644 etc/systemd/miredo-server-unprivileged.service $SERVICEDIR/miredo-server-unprivileged.service"
+            if accelerates; then drop_in; fi
             echo "644 etc/anycast/teredo-anycast.service $SERVICEDIR/teredo-anycast.service"
             ;;
+    esac
+}
+
+# What the service may do beyond its unit.
+drop_in() {
+    echo "644 etc/systemd/xdp.conf $SERVICEDIR/miredo-server.service.d/xdp.conf"
+}
+
+# Whether the program has, or is to have, the feature xdp.
+accelerates() {
+    case " $(echo "$FEATURES" | tr , ' ') " in
+        *' xdp '*) ;;
+        *) return 1 ;;
     esac
 }
 
@@ -132,6 +146,8 @@ install_all() {
     # Everybody may read what is installed, whatever the umask of root.
     umask 022
     built_for_here || build_for_here
+    # A program that does not use these privileges is not to have them from an earlier one.
+    accelerates || remove_drop_in
     files | while read -r mode source target; do
         put "$mode" "$source" "$DESTDIR$target"
     done
@@ -148,11 +164,15 @@ built_for_here() {
             *) return 1 ;;
         esac
     done
+    case $("$BUILT/miredo-server" --version) in
+        *'Accelerate: xdp'*) accelerates ;;
+        *) ! accelerates ;;
+    esac
 }
 
 build_for_here() {
     if [ -n "$given" ]; then
-        echo "$given/miredo-server: does not exist, or was not built with the defaults $config, $pidfile, $RUNUSER and $EMPTYDIR" >&2
+        echo "$given/miredo-server: does not exist, or was not built with the defaults $config, $pidfile, $RUNUSER and $EMPTYDIR and the features \"$FEATURES\"" >&2
         exit 1
     fi
     build
@@ -194,7 +214,16 @@ uninstall_all() {
     files | while read -r _ _ target; do
         rm -f "$DESTDIR$target"
     done
+    remove_drop_in
     rmdir "$DESTDIR$EXAMPLEDIR/anycast" "$DESTDIR$EXAMPLEDIR/prometheus" "$DESTDIR$EXAMPLEDIR/grafana" "$DESTDIR$EXAMPLEDIR" "$DESTDIR$SAMPLEDIR" 2>/dev/null || :
+}
+
+remove_drop_in() {
+    [ "$SYSTEM" = Linux ] && [ "$SERVICEDIR" != none ] || return 0
+    drop_in | while read -r _ _ target; do
+        rm -f "$DESTDIR$target"
+        rmdir "$DESTDIR${target%/*}" 2>/dev/null || :
+    done
 }
 
 main "$@"
