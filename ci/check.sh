@@ -24,6 +24,7 @@ main() {
 format() {
     cargo fmt --all --check
     cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
+    cargo fmt --manifest-path platform/xdp/Cargo.toml --check
 }
 
 clippy() {
@@ -138,8 +139,12 @@ readme() {
     grep -o ']([^):#]*)' README.md | tr -d '[]()' | xargs ls -d
 }
 
+# Also of the program in the driver, which has a workspace of its own.
 deny() {
-    "$tools/bin/cargo-deny" --locked check --hide-inclusion-graph "$@"
+    for manifest in Cargo.toml platform/xdp/Cargo.toml; do
+        "$tools/bin/cargo-deny" --manifest-path "$manifest" --config deny.toml --workspace --locked ${offline:+--offline} \
+            check --hide-inclusion-graph "$@"
+    done
 }
 
 # The advisories are in a git repository on another host. If it cannot be reached, the tree is neither faulty nor checked.
@@ -148,7 +153,8 @@ advisories() {
         echo 'SKIPPED: advisories: https://github.com/RustSec/advisory-db is out of reach; NOT CHECKED'
         return
     fi
-    "$tools/bin/cargo-deny" --locked --offline check advisories
+    offline=yes
+    deny advisories
 }
 
 main

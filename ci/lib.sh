@@ -64,10 +64,13 @@ fail() {
     exit 1
 }
 
-# crate NAME VERSION: installs the program of that crate in $tools. Unoptimised, because building it takes longer than running it.
+# crate NAME VERSION [OPTION...]: installs the program of that crate in $tools, built by cargo with these options. Unoptimised,
+# because building it takes longer than running it.
 crate() {
-    [ "$("$tools/bin/$1" --version 2>/dev/null)" = "$1 $2" ] ||
-        cargo install --quiet --locked --debug --root "$tools" "$1" --version "$2"
+    crate=$1 version=$2
+    shift 2
+    [ "$("$tools/bin/$crate" --version 2>/dev/null)" = "$crate $version" ] ||
+        cargo install --quiet --locked --debug --root "$tools" "$crate" --version "$version" "$@"
 }
 
 # packages NAME...: installs those of these Debian packages that are missing. Does so only on Debian, as root.
