@@ -5,6 +5,8 @@
 use clap::Parser;
 use clap::error::ErrorKind;
 use miredo_server::cli::{CONFIG_FILE, Options, PID_FILE};
+use platform::Here;
+use platform::accelerator::Accelerator;
 use std::path::Path;
 
 fn parse(line: &str) -> Result<Options, clap::Error> {
@@ -160,6 +162,14 @@ fn help_and_version_are_no_faults() {
         assert_eq!((shown.kind(), shown.exit_code()), (kind, 0), "{line}");
         assert!(shown.to_string().contains(text), "{line}: {shown}");
     }
+}
+
+/// etc/install.sh asks for this line.
+#[test]
+fn the_version_has_what_is_built_in() {
+    let shown = parse("--version").unwrap_err().to_string();
+    let accelerates = shown.lines().any(|line| line == "Accelerate: xdp");
+    assert_eq!(accelerates, Here::BUILT_IN, "{shown}");
 }
 
 /// Faults exit with 2 and name what is wrong.
