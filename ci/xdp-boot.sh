@@ -42,7 +42,7 @@ main() {
 
 # A drop-in that replaced the lists would leave the worker without its privileges, or the unit without its filter.
 adds_to_the_unit() {
-    has CapabilityBoundingSet cap_bpf cap_net_admin cap_net_raw cap_sys_chroot cap_setgid cap_setuid cap_kill cap_setpcap
+    has CapabilityBoundingSet cap_bpf cap_perfmon cap_net_admin cap_net_raw cap_sys_chroot cap_setgid cap_setuid cap_kill cap_setpcap
     has SystemCallFilter bpf chroot seccomp landlock_restrict_self recvmmsg
     ! systemctl show --property=SystemCallFilter "$unit" | grep -w ptrace || failed 'a filter that lets everything pass'
 }

@@ -70,7 +70,7 @@ boot() {
     fi
     built=${CARGO_TARGET_DIR:-target}/debug
     container "make -s install DESTDIR=\$machine FEATURES=xdp BUILT=$built >/dev/null" ci/xdp-boot.sh \
-        --capability=CAP_BPF --system-call-filter=bpf
+        --capability=CAP_BPF,CAP_PERFMON --system-call-filter=bpf
 }
 
 scratch=$(mktemp -d)
