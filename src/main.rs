@@ -12,8 +12,9 @@ use log::{error, info, warn};
 use miredo_server::cli::{self, Options};
 use miredo_server::daemon::ask::ask;
 use miredo_server::daemon::file_id::FileId;
+use miredo_server::daemon::invocation::{self, Invocation};
 use miredo_server::daemon::metrics::Listener;
-use miredo_server::daemon::monitor::{self, Invocation, Monitor};
+use miredo_server::daemon::monitor::Monitor;
 use miredo_server::daemon::pidfile::PidFile;
 use miredo_server::daemon::plan::Plan;
 use miredo_server::daemon::program::Program;
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: Options) -> Result<(), Fault> {
-    if monitor::logs_to_stderr(&options) {
+    if invocation::logs_to_stderr(&options) {
         logging::init(Target::Stderr);
     }
     let program = Program::current()?;
@@ -76,7 +77,7 @@ fn serve(options: Options) -> Result<(), Fault> {
     } else {
         Some(platform::detach()?)
     };
-    logging::init(monitor::target(&options, &plan));
+    logging::init(invocation::target(&options, &plan));
     if let Some(warning) = owner.warning() {
         warn!("{warning}");
     }

@@ -5,6 +5,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`plan`] | what to serve: options and configuration, with names looked up |
+//! | [`invocation`] | how the program was started |
 //! | [`identity`] | the user and group that the worker becomes |
 //! | [`pidfile`] | the locked process ID file |
 //! | [`file_id`] | which file a name or a descriptor means |
@@ -49,6 +50,7 @@ pub mod driver;
 pub mod exporter;
 pub mod file_id;
 pub mod identity;
+pub mod invocation;
 pub mod messages;
 pub mod metrics;
 pub mod monitor;

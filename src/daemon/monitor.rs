@@ -20,20 +20,18 @@ use super::again::Again;
 use super::child::Child;
 use super::driver::Driver;
 use super::identity::Owner;
+use super::invocation::Invocation;
 use super::messages::{Order, VERSION};
 use super::metrics::{Listener, Metrics, Telling};
 use super::notify;
 use super::plan::Plan;
 use super::poll::poll_or_rest;
-use super::program::Program;
 use super::reader::Reader;
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
 use super::statistics::Statistics;
-use super::status::{History, Started};
+use super::status::History;
 use super::waiting::Opened;
-use crate::cli::Options;
-use crate::logging::{self, Target};
 use crate::verdict::Counters;
 
 mod driver;
@@ -46,19 +44,6 @@ mod stop;
 
 use metrics::Known;
 use status::Told;
-
-/// How the program was started. It stays the same for as long as the monitor lives.
-#[derive(Debug)]
-pub struct Invocation {
-    /// The command line, which names the configuration to read at each reload.
-    pub options: Options,
-    /// The user that workers become.
-    pub owner: Owner,
-    /// The file that workers execute.
-    pub program: Program,
-    /// When that was.
-    pub started: Started,
-}
 
 /// The privileged process: holds the sockets and keeps one worker serving on them.
 #[derive(Debug)]
@@ -246,21 +231,5 @@ impl Monitor {
             Owner::Become(identity) => Some((identity.uid.as_raw(), identity.gid.as_raw())),
             Owner::Stay => None,
         }
-    }
-}
-
-/// Whether a server with these options logs to standard error. Where that is the journal, a service logs through syslog(3)
-/// instead, which the journal reads too: standard error has no facility. `RUST_LOG` is for standard error alone.
-pub fn logs_to_stderr(options: &Options) -> bool {
-    let journal = logging::stderr_is_journal() && std::env::var_os("RUST_LOG").is_none();
-    options.local || options.foreground && !journal
-}
-
-/// Where a server with these options and this plan logs.
-pub fn target(options: &Options, plan: &Plan) -> Target {
-    if logs_to_stderr(options) {
-        Target::Stderr
-    } else {
-        Target::Syslog(plan.service.facility)
     }
 }

@@ -8,8 +8,8 @@ use log::{error, info, warn};
 use nix::poll::{PollFd, PollFlags};
 
 use super::Fault;
+use super::invocation::{self, Invocation};
 use super::metrics::Listener;
-use super::monitor::{self, Invocation};
 use super::notify;
 use super::plan::Plan;
 use super::poll::poll_or_rest;
@@ -234,7 +234,7 @@ impl<'a> Waiting<'a> {
         if let Some(metrics) = metrics {
             self.metrics = metrics;
         }
-        if let Target::Syslog(facility) = monitor::target(&self.invocation.options, &plan) {
+        if let Target::Syslog(facility) = invocation::target(&self.invocation.options, &plan) {
             logging::init(Target::Syslog(facility));
         }
         self.plan = plan;

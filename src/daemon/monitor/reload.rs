@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use log::{error, info};
 
-use super::{Monitor, Purpose, Reload, target};
+use super::{Monitor, Purpose, Reload};
 use crate::daemon::Fault;
+use crate::daemon::invocation::target;
 use crate::daemon::plan::Plan;
 use crate::daemon::reader::Reader;
 use crate::daemon::statistics::Statistics;
