@@ -12,7 +12,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::process::ExitCode;
 
 use platform::accelerator::{Accelerator, Attachment};
-use platform::{Here, Inherited, OsError};
+use platform::{Here, Inherited};
 
 use super::Fault;
 use super::messages::{TIMEOUT, VERSION, one_line};
@@ -43,16 +43,11 @@ pub fn main(control: RawFd) -> ExitCode {
         Ok(claimed) => claimed,
         Err(fault) => return start::fail_on_stderr(&fault),
     };
-    let mut monitor = match MonitorChannel::new(stream) {
-        Ok(monitor) => monitor,
-        Err(error) => {
-            return start::fail_on_stderr(&OsError::new("ioctl", "FIONBIO", error).into());
-        }
-    };
-    let sender = monitor.sender();
-    start::abort_on_panic("the accelerator", move |words| {
-        let _ = sender.send(&FromAccelerator::failed(words), TIMEOUT);
-    });
+    let mut monitor: MonitorChannel =
+        match start::connect(stream, "the accelerator", FromAccelerator::failed) {
+            Ok(monitor) => monitor,
+            Err(fault) => return start::fail_on_stderr(&fault),
+        };
     let done = accelerate(inherited, &mut monitor).map(FromAccelerator::Done);
     let last = done.unwrap_or_else(|fault| FromAccelerator::failed(&fault.to_string()));
     match (monitor.send(&last, TIMEOUT), last) {

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
-use platform::{Inherited, OsError, Work};
+use platform::{Inherited, Work};
 
 use super::Fault;
 use super::messages::{TIMEOUT, VERSION};
@@ -55,16 +55,11 @@ pub fn main(control: RawFd) -> ExitCode {
         Ok(claimed) => claimed,
         Err(fault) => return start::fail_on_stderr(&fault),
     };
-    let mut monitor = match MonitorChannel::new(stream) {
-        Ok(monitor) => monitor,
-        Err(error) => {
-            return start::fail_on_stderr(&OsError::new("ioctl", "FIONBIO", error).into());
-        }
-    };
-    let sender = monitor.sender();
-    start::abort_on_panic("the exporter", move |words| {
-        let _ = sender.send(&FromExporter::failed(words), TIMEOUT);
-    });
+    let mut monitor: MonitorChannel =
+        match start::connect(stream, "the exporter", FromExporter::failed) {
+            Ok(monitor) => monitor,
+            Err(fault) => return start::fail_on_stderr(&fault),
+        };
     let (connections, status) = match begin(inherited, &mut monitor) {
         Ok(begun) => begun,
         Err(fault) => {

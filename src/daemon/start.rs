@@ -42,6 +42,23 @@ pub(super) fn claim(control: RawFd) -> Result<(Inherited, UnixStream), Fault> {
     Ok((inherited, control.into()))
 }
 
+/// Speaks with the monitor through its stream, also in a panic, of which `failed` makes a message.
+///
+/// # Errors
+/// Of ioctl(2).
+pub(super) fn connect<In: Message, Out: Message + 'static>(
+    stream: UnixStream,
+    who: &'static str,
+    failed: impl Fn(&str) -> Out + Send + Sync + 'static,
+) -> Result<Channel<In, Out>, Fault> {
+    let monitor = Channel::new(stream).map_err(|error| OsError::new("ioctl", "FIONBIO", error))?;
+    let sender = monitor.sender();
+    abort_on_panic(who, move |words| {
+        let _ = sender.send(&failed(words), TIMEOUT);
+    });
+    Ok(monitor)
+}
+
 /// The order of the monitor: its first message, of which `order` takes the order if the version is this one's.
 ///
 /// # Errors
@@ -60,7 +77,7 @@ pub(super) fn take_order<In: Message, Out: Message, Order>(
 
 /// Makes a panic of any thread end the process, so that the monitor replaces it. A worker without one of its threads would
 /// never answer the clients that the kernel assigns to that thread's sockets.
-pub(super) fn abort_on_panic(who: &'static str, tell: impl Fn(&str) + Send + Sync + 'static) {
+fn abort_on_panic(who: &'static str, tell: impl Fn(&str) + Send + Sync + 'static) {
     panic::set_hook(Box::new(move |panic| {
         tell(&told(who, panic));
         process::abort();

@@ -40,16 +40,11 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         let _ = stream.write_all(format!("failed {OTHER_VERSION}\n").as_bytes());
         return ExitCode::FAILURE;
     }
-    let mut monitor = match MonitorChannel::new(stream) {
+    let mut monitor: MonitorChannel = match start::connect(stream, "the worker", FromWorker::failed)
+    {
         Ok(monitor) => monitor,
-        Err(error) => {
-            return start::fail_on_stderr(&OsError::new("ioctl", "FIONBIO", error).into());
-        }
+        Err(fault) => return start::fail_on_stderr(&fault),
     };
-    let sender = monitor.sender();
-    start::abort_on_panic("the worker", move |words| {
-        let _ = sender.send(&FromWorker::failed(words), TIMEOUT);
-    });
     let (serving, publication) = match begin(inherited, &mut monitor) {
         Ok(started) => started,
         Err(fault) => {
