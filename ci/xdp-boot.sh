@@ -66,7 +66,7 @@ detached() {
 }
 
 driver() {
-    /usr/local/sbin/miredo-server --status | grep -q '^driver .*server (native)'
+    /usr/local/sbin/miredo-server --status | grep -q '^driver .*server (generic)'
 }
 
 # Whoever reads the network holds neither the program nor its maps.

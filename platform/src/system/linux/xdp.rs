@@ -6,6 +6,7 @@
 //! | `layout` | what the program knows too |
 //! | `settings` | what it is told |
 //! | `interface` | where it can be attached |
+//! | `driver` | which driver an interface has |
 //! | `link` | an interface that holds a program for as long as a descriptor is open |
 //! | `failure` | why it cannot |
 
@@ -16,9 +17,10 @@ use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
 use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 
-use crate::accelerator::{Attachment, Counts, Drop, Rules};
+use crate::accelerator::{Attachment, Counts, Drop, Mode, Rules};
 use crate::error::OsError;
 
+mod driver;
 mod failure;
 mod interface;
 #[path = "../../../xdp/src/layout.rs"]
@@ -95,11 +97,12 @@ impl Program {
         Ok(program)
     }
 
-    /// Attaches it to an interface, which holds it for as long as the link is open.
+    /// Attaches it to an interface, which holds it for as long as the link is open, in the first of these modes that the driver has
+    /// a place for.
     ///
     /// # Errors
     /// Of bpf(2): there is no such interface, or another program is attached there.
-    pub fn attach(mut self, interface: &Interface) -> Result<Attachment, OsError> {
+    pub fn attach(mut self, interface: &Interface, modes: &[Mode]) -> Result<Attachment, OsError> {
         let map = self.ebpf.take_map("COUNTERS");
         let Some(Map::PerCpuArray(counters)) = map else {
             return Err(missing("COUNTERS"));
@@ -108,16 +111,17 @@ impl Program {
         let counters = copy(counters.fd().as_fd())
             .map_err(|error| OsError::new("dup", &interface.name, error))?;
         let program = self.xdp_mut()?.fd().map_err(program_failed)?;
-        let (mode, link) = link::create(program.as_fd(), interface.index).map_err(|error| {
-            let failed = OsError::new("attach XDP program", &interface.name, error);
-            match failed.raw_os_error() {
-                Some(libc::EBUSY | libc::EEXIST) => failed.remedy(format!(
-                    "another one is attached there: \"ip -d link show {}\" tells which",
-                    interface.name
-                )),
-                _ => failed.permission(PRIVILEGE, PRIVILEGE),
-            }
-        })?;
+        let (mode, link) =
+            link::create(program.as_fd(), interface.index, modes).map_err(|error| {
+                let failed = OsError::new("attach XDP program", &interface.name, error);
+                match failed.raw_os_error() {
+                    Some(libc::EBUSY | libc::EEXIST) => failed.remedy(format!(
+                        "another one is attached there: \"ip -d link show {}\" tells which",
+                        interface.name
+                    )),
+                    _ => failed.permission(PRIVILEGE, PRIVILEGE),
+                }
+            })?;
         Ok(Attachment {
             mode,
             link,
@@ -201,7 +205,7 @@ pub(super) fn attach(rules: &Rules, interface: &str) -> Result<Attachment, OsErr
     let interface = Interface::named(interface)?;
     let program = Program::load(rules, interface.ethernet, Clock::Kernel)
         .map_err(|error| error.about(&interface.name))?;
-    program.attach(&interface)
+    program.attach(&interface, interface.modes())
 }
 
 /// See [`crate::accelerator::Accelerator::counts`].

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use nix::ifaddrs::getifaddrs;
 
+use super::driver;
+use crate::accelerator::Mode;
 use crate::error::OsError;
 
 /// Where the kernel shows network devices (Documentation/ABI/testing/sysfs-class-net).
@@ -59,6 +61,16 @@ impl Interface {
         match known {
             true => refused("the interface is not Ethernet"),
             false => refused("there is no such interface"),
+        }
+    }
+
+    /// Where a program may be attached, the best place first. What one end of a veth pair sends from the driver is lost unless the
+    /// other end has a program, too, or polls (`veth_xdp_xmit`, drivers/net/veth.c), which nobody can see from here.
+    #[must_use]
+    pub fn modes(&self) -> &'static [Mode] {
+        match driver::name(&self.name) {
+            Ok(driver) if driver == "veth" => &[Mode::Generic],
+            _ => &[Mode::Native, Mode::Generic],
         }
     }
 }

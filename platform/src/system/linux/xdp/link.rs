@@ -13,9 +13,6 @@ use crate::accelerator::Mode;
 const LINK_CREATE: libc::c_int = 28;
 /// `BPF_XDP` of `enum bpf_attach_type` there.
 const XDP: u32 = 37;
-/// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` (include/uapi/linux/if_link.h).
-const FLAGS: [(Mode, u32); 2] = [(Mode::Native, 1 << 2), (Mode::Generic, 1 << 1)];
-
 /// The part `link_create` of `union bpf_attr` that is not optional.
 #[repr(C)]
 struct LinkCreate {
@@ -25,32 +22,36 @@ struct LinkCreate {
     flags: u32,
 }
 
-/// Attaches a program to the interface of this index: in the driver, or behind it where that has no place for it.
+/// Attaches a program to the interface of this index in the first of these modes that the driver has a place for.
 ///
 /// # Errors
-/// Of bpf(2), about the driver's place unless that has none.
-pub(super) fn create(program: BorrowedFd<'_>, interface: u32) -> io::Result<(Mode, OwnedFd)> {
-    let [native, generic] = FLAGS;
-    match create_as(program, interface, native) {
-        // Something else is there, or nothing may be.
-        Err(
-            error @ (Errno::EBUSY | Errno::EEXIST | Errno::EPERM | Errno::EACCES | Errno::ENODEV),
-        ) => Err(error.into()),
-        Err(_) => create_as(program, interface, generic).map_err(io::Error::from),
-        Ok(link) => Ok(link),
-    }
-}
-
-fn create_as(
+/// Of bpf(2), about the last mode that was tried.
+pub(super) fn create(
     program: BorrowedFd<'_>,
     interface: u32,
-    (mode, flags): (Mode, u32),
-) -> nix::Result<(Mode, OwnedFd)> {
+    modes: &[Mode],
+) -> io::Result<(Mode, OwnedFd)> {
+    let mut outcome = Err(Errno::EINVAL);
+    for mode in modes {
+        outcome = create_as(program, interface, *mode);
+        match outcome {
+            // Something else is there, or nothing may be: so it is in every mode.
+            Ok(_)
+            | Err(Errno::EBUSY | Errno::EEXIST | Errno::EPERM | Errno::EACCES | Errno::ENODEV) => {
+                break;
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(outcome?)
+}
+
+fn create_as(program: BorrowedFd<'_>, interface: u32, mode: Mode) -> nix::Result<(Mode, OwnedFd)> {
     let attributes = LinkCreate {
         program: number(program.as_raw_fd())?,
         interface,
         attach_type: XDP,
-        flags,
+        flags: flag(mode),
     };
     // SAFETY: the kernel reads as many octets of the attributes as it is told of, and writes none.
     let created = unsafe {
@@ -64,6 +65,14 @@ fn create_as(
     let link = RawFd::try_from(Errno::result(created)?).map_err(|_| Errno::EBADF)?;
     // SAFETY: bpf(2) has just opened this descriptor, close-on-exec, and nobody else knows of it.
     Ok((mode, unsafe { OwnedFd::from_raw_fd(link) }))
+}
+
+/// `XDP_FLAGS_DRV_MODE` or `XDP_FLAGS_SKB_MODE` (include/uapi/linux/if_link.h).
+fn flag(mode: Mode) -> u32 {
+    match mode {
+        Mode::Native => 1 << 2,
+        Mode::Generic => 1 << 1,
+    }
 }
 
 fn number(descriptor: RawFd) -> nix::Result<u32> {
