@@ -290,6 +290,55 @@ fn a_reload_and_the_end_of_the_server_take_the_program_away() {
     network.wait_for_program(false);
 }
 
+/// As the page says how to switch it off at once; and what else an interface comes to.
+#[test]
+fn a_program_that_does_nothing_any_more_is_not_shown_and_attached_again() {
+    if !lab::require(&["bpftool"]) {
+        return;
+    }
+    let Some(mut network) = Network::new("Accelerate eth") else {
+        return;
+    };
+    network.wait_for_program(true);
+    let driver = |network: &Network| {
+        let (text, _) = status(&network.server);
+        let line = text.lines().find(|line| line.starts_with("driver"));
+        line.unwrap().to_owned()
+    };
+    let attached = "driver     eth (generic)";
+    wait_until("it is shown", DEADLINE, || driver(&network) == attached);
+    // The newest link is not always that of the server: other tests run, too.
+    let program = network.host.ip("-d link show eth");
+    let mut words = program.split_whitespace().skip_while(|word| *word != "id");
+    let program = words.nth(1).unwrap();
+    let links = network.host.run("bpftool link list");
+    let link = links.lines().find_map(|line| {
+        let (link, kind) = line.split_once(": xdp ")?;
+        kind.trim().strip_suffix(program)?.strip_suffix("prog ")?;
+        Some(link.to_owned())
+    });
+    let detach = format!("bpftool link detach id {}", link.expect("the link"));
+    network.host.run(&detach);
+    network.wait_for_program(false);
+    assert_eq!(driver(&network), "driver     none");
+    let client = network.client();
+    client.ask(PRIMARY, 1, false);
+    assert_eq!(network.seen(), 1);
+    network.reload("Accelerate eth");
+    network.wait_for_program(true);
+    wait_until("it is shown", DEADLINE, || driver(&network) == attached);
+
+    // Frames come with another address now.
+    network.host.ip("link set eth address 02:00:00:00:00:07");
+    assert_eq!(driver(&network), "driver     none");
+    network.reload("Accelerate eth");
+    wait_until("it is shown", DEADLINE, || driver(&network) == attached);
+    let before = network.seen();
+    network.world.ip("neighbour flush dev eth");
+    client.ask(PRIMARY, 2, false);
+    assert_eq!(network.seen(), before);
+}
+
 #[test]
 fn an_interface_holds_one_program() {
     let Some(network) = Network::new("Accelerate eth") else {

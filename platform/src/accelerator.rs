@@ -77,6 +77,17 @@ pub struct Attachment {
     pub counters: OwnedFd,
 }
 
+/// Where an attached program is now. Once one of these has changed, it may not do what it is to do there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The name of the interface.
+    pub interface: String,
+    /// Its Ethernet address: the program answers frames for that alone.
+    pub ethernet: [u8; 6],
+    /// It carries VLANs, whose frames the program cannot tell from others.
+    pub has_vlans: bool,
+}
+
 /// Why the program dropped a datagram: the first of these that applies, in the order of the server's own rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drop {
@@ -158,6 +169,14 @@ pub trait Accelerator {
     /// program is attached there.
     fn attach(_rules: &Rules, interface: &str) -> Result<Attachment, OsError> {
         Err(OsError::refused("attach XDP", interface, UNSUPPORTED))
+    }
+
+    /// Where the program of a link is: nowhere, once its interface is gone or somebody has detached it.
+    ///
+    /// # Errors
+    /// Of bpf(2) and getifaddrs(3).
+    fn place(_link: BorrowedFd<'_>) -> Result<Option<Place>, OsError> {
+        Err(OsError::refused("look at XDP link", "", UNSUPPORTED))
     }
 
     /// What a program has counted, from the map of its counters.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use log::warn;
 use nix::poll::PollFlags;
-use platform::accelerator::{Accelerator, Counts};
+use platform::accelerator::{Accelerator, Counts, Place};
 use platform::{Here, OsError};
 
 use super::accelerator::task::Task;
@@ -52,6 +52,13 @@ pub struct Driver {
     /// Datagrams over the limit of their receiver of which the log does not know yet.
     unsaid: u64,
     said: LogLimit<2>,
+    system: System,
+}
+
+/// What the system is asked for: where the program of a link is, and what a map has counted.
+#[derive(Clone, Copy, Debug)]
+struct System {
+    place: fn(BorrowedFd<'_>) -> Result<Option<Place>, OsError>,
     counts: fn(BorrowedFd<'_>) -> Result<Counts, OsError>,
 }
 
@@ -66,7 +73,10 @@ impl Default for Driver {
             next_read: None,
             unsaid: 0,
             said: LogLimit::new(),
-            counts: Here::counts,
+            system: System {
+                place: Here::place,
+                counts: Here::counts,
+            },
         }
     }
 }
@@ -116,7 +126,7 @@ impl Driver {
     pub fn read(&mut self, now: Instant) {
         let before = limited(&self.counters());
         for attached in &mut self.attached {
-            if let Err(error) = attached.read(self.counts)
+            if let Err(error) = attached.read(self.system)
                 && self.said.admits(UNREADABLE, now)
             {
                 warn!("what the driver does is not counted: {error}");
@@ -144,8 +154,10 @@ impl Driver {
 
     /// Where programs are attached.
     pub fn accelerated(&self) -> Vec<Accelerated> {
-        let there = self.attached.iter().filter(|attached| attached.is_there());
-        there.map(Attached::shown).collect()
+        let shown = self.attached.iter();
+        shown
+            .filter_map(|attached| attached.shown(self.system))
+            .collect()
     }
 
     /// The descriptor of an accelerator and what to wait for there.
@@ -162,12 +174,14 @@ impl Driver {
     /// Whether every program of the task is where it was attached.
     fn is_whole(&self) -> bool {
         let interfaces = self.task.iter().flat_map(|task| &task.interfaces);
-        interfaces.count() == self.attached.len() && self.attached.iter().all(Attached::is_there)
+        let mut attached = self.attached.iter();
+        interfaces.count() == self.attached.len()
+            && attached.all(|attached| attached.is_there(self.system))
     }
 
     fn tend_loading(&mut self, now: Instant) {
         let outcome = match &mut self.loading {
-            Some(loading) => loading.outcome(now),
+            Some(loading) => loading.outcome(self.system, now),
             None => return,
         };
         let Some((outcome, refusals)) = outcome else {

@@ -1,20 +1,19 @@
 //! One program at one interface.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
-use nix::net::if_::if_nametoindex;
 use platform::OsError;
-use platform::accelerator::{Attachment, Counts};
+use platform::accelerator::{Attachment, Place};
 
+use super::System;
 use crate::daemon::status::Accelerated;
 use crate::verdict::Counters;
 
 /// A program that is attached for as long as this has its link.
 #[derive(Debug)]
 pub(super) struct Attached {
-    interface: String,
-    /// The number of the interface, if it was there: another of the same name has another.
-    index: Option<u32>,
+    /// Where it was attached.
+    place: Option<Place>,
     mode: String,
     link: Option<OwnedFd>,
     map: OwnedFd,
@@ -22,11 +21,10 @@ pub(super) struct Attached {
 }
 
 impl Attached {
-    /// A program that has been attached to this interface.
-    pub(super) fn new(interface: String, attachment: Attachment) -> Self {
+    /// A program that has just been attached.
+    pub(super) fn new(attachment: Attachment, system: System) -> Self {
         Self {
-            index: if_nametoindex(interface.as_str()).ok(),
-            interface,
+            place: place(Some(&attachment.link), system),
             mode: attachment.mode.to_string(),
             link: Some(attachment.link),
             map: attachment.counters,
@@ -34,18 +32,20 @@ impl Attached {
         }
     }
 
-    /// Whether the interface is the one that it was attached to.
-    pub(super) fn is_there(&self) -> bool {
-        let index = if_nametoindex(self.interface.as_str()).ok();
-        index.is_some() && index == self.index
+    /// Whether it is where it was attached, and that has not changed.
+    pub(super) fn is_there(&self, system: System) -> bool {
+        let now = place(self.link.as_ref(), system);
+        now.is_some() && now == self.place
     }
 
-    /// For whoever asks.
-    pub(super) fn shown(&self) -> Accelerated {
-        Accelerated {
-            interface: self.interface.clone(),
+    /// For whoever asks; `None` if it does nothing any more.
+    pub(super) fn shown(&self, system: System) -> Option<Accelerated> {
+        let now = place(self.link.as_ref(), system)?;
+        let attached = self.place.as_ref()?;
+        (now.ethernet == attached.ethernet).then(|| Accelerated {
+            interface: now.interface,
             mode: self.mode.clone(),
-        }
+        })
     }
 
     /// Has it run no more. What it has counted can still be read.
@@ -56,12 +56,9 @@ impl Attached {
     /// Reads what it has counted.
     ///
     /// # Errors
-    /// Those of `counts`; then the numbers are those that were read last.
-    pub(super) fn read(
-        &mut self,
-        counts: fn(BorrowedFd<'_>) -> Result<Counts, OsError>,
-    ) -> Result<(), OsError> {
-        let counts = counts(self.map.as_fd())?;
+    /// Those of the system; then the numbers are those that were read last.
+    pub(super) fn read(&mut self, system: System) -> Result<(), OsError> {
+        let counts = (system.counts)(self.map.as_fd())?;
         self.counters.raise(&counts.into());
         Ok(())
     }
@@ -70,4 +67,8 @@ impl Attached {
     pub(super) fn counters(&self) -> &Counters {
         &self.counters
     }
+}
+
+fn place(link: Option<&OwnedFd>, system: System) -> Option<Place> {
+    (system.place)(link?.as_fd()).ok().flatten()
 }

@@ -9,6 +9,7 @@ use nix::poll::PollFlags;
 use platform::OsError;
 use platform::accelerator::Attachment;
 
+use super::System;
 use super::attached::Attached;
 use crate::daemon::Fault;
 use crate::daemon::accelerator;
@@ -71,7 +72,11 @@ impl Loading {
     }
 
     /// The programs that it has attached, and why others are not; once it has ended, so that nobody else holds a link.
-    pub(super) fn outcome(&mut self, now: Instant) -> Option<(Vec<Attached>, Vec<String>)> {
+    pub(super) fn outcome(
+        &mut self,
+        system: System,
+        now: Instant,
+    ) -> Option<(Vec<Attached>, Vec<String>)> {
         while let Some(message) = self.peer.hear() {
             match message {
                 FromAccelerator::Done(outcomes) => self.outcomes = Some(outcomes),
@@ -83,7 +88,7 @@ impl Loading {
         match (self.outcomes.take(), words) {
             _ if self.abandoned => {}
             (Some(outcomes), None) => {
-                if let Err(why) = self.take(outcomes, &mut attached, &mut refusals) {
+                if let Err(why) = self.take(outcomes, system, &mut attached, &mut refusals) {
                     refusals.push(why);
                 }
             }
@@ -97,6 +102,7 @@ impl Loading {
     fn take(
         &self,
         outcomes: Vec<Outcome>,
+        system: System,
         attached: &mut Vec<Attached>,
         refusals: &mut Vec<String>,
     ) -> Result<(), String> {
@@ -104,7 +110,7 @@ impl Loading {
         if outcomes.len() != interfaces.len() {
             return Err("the accelerator told of other interfaces than it was to".to_owned());
         }
-        for (interface, outcome) in interfaces.iter().zip(outcomes) {
+        for outcome in outcomes {
             match outcome {
                 Outcome::Attached(mode) => {
                     let next = || platform::receive_descriptor(&self.descriptors);
@@ -117,7 +123,7 @@ impl Loading {
                         })
                     });
                     let attachment = attachment.map_err(|error| error.to_string())?;
-                    attached.push(Attached::new(interface.name.clone(), attachment));
+                    attached.push(Attached::new(attachment, system));
                 }
                 Outcome::Refused(words) => refusals.push(Escaped(&words).to_string()),
             }

@@ -1,4 +1,4 @@
-//! A driver whose maps are files.
+//! A driver whose links and maps are files.
 
 use super::*;
 
@@ -10,7 +10,7 @@ use platform::accelerator::{Attachment, Mode};
 
 use crate::verdict::Outcome;
 
-/// A file of counts: of datagrams answered and over the limit.
+/// A file of counts: of datagrams answered and over the limit. And one of where the program is.
 struct Map(PathBuf);
 
 impl Map {
@@ -23,29 +23,59 @@ impl Map {
         fs::write(&self.0, format!("{advertisements} {limited}")).unwrap();
     }
 
-    /// What is attached to the loopback interface, or to one that is not there.
-    fn attached(&self, interface: &str) -> Attached {
+    fn link(&self) -> PathBuf {
+        self.0.with_extension("link")
+    }
+
+    /// Name, last octet of the Ethernet address and number of VLANs; or nothing.
+    fn move_to(&self, place: &str) {
+        fs::write(self.link(), place).unwrap();
+    }
+
+    fn attached(&self) -> Attached {
+        self.move_to("eth0 1 0");
         let open = |path: &Path| File::open(path).unwrap().into();
         let attachment = Attachment {
             mode: Mode::Generic,
-            link: open(Path::new("/dev/null")),
+            link: open(&self.link()),
             counters: open(&self.0),
         };
-        Attached::new(interface.to_owned(), attachment)
+        Attached::new(attachment, SYSTEM)
     }
 }
 
 impl Drop for Map {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(self.link());
     }
 }
 
-fn counts(map: BorrowedFd<'_>) -> Result<Counts, OsError> {
-    let mut file = File::from(map.try_clone_to_owned().unwrap());
+const SYSTEM: System = System { place, counts };
+
+fn text(file: BorrowedFd<'_>) -> String {
+    let mut file = File::from(file.try_clone_to_owned().unwrap());
     let mut text = String::new();
     file.rewind().unwrap();
     file.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn place(link: BorrowedFd<'_>) -> Result<Option<Place>, OsError> {
+    let text = text(link);
+    let words: Vec<_> = text.split(' ').collect();
+    let [interface, octet, vlans] = words.as_slice() else {
+        return Ok(None);
+    };
+    Ok(Some(Place {
+        interface: (*interface).to_owned(),
+        ethernet: [2, 0, 0, 0, 0, octet.parse().unwrap()],
+        has_vlans: *vlans != "0",
+    }))
+}
+
+fn counts(map: BorrowedFd<'_>) -> Result<Counts, OsError> {
+    let text = text(map);
     let (advertisements, limited) = text.split_once(' ').ok_or_else(|| {
         // As bpf(2) where a map cannot be read.
         OsError::refused("read", "map", "unreadable")
@@ -62,7 +92,7 @@ fn counts(map: BorrowedFd<'_>) -> Result<Counts, OsError> {
 fn driver(attached: Vec<Attached>) -> Driver {
     Driver {
         attached,
-        counts,
+        system: SYSTEM,
         ..Driver::default()
     }
 }
@@ -77,7 +107,7 @@ fn numbers_are_added_and_never_fall() {
     let (one, other) = (Map::new("one"), Map::new("other"));
     one.set(5, 1);
     other.set(10, 0);
-    let mut driver = driver(vec![one.attached("lo"), other.attached("lo")]);
+    let mut driver = driver(vec![one.attached(), other.attached()]);
     let now = Instant::now();
     assert_eq!(driver.deadline(), None);
     assert_eq!(sums(&driver), [0; 3]);
@@ -98,7 +128,7 @@ fn numbers_are_added_and_never_fall() {
     assert_eq!(sums(&driver), [28, 27, 1]);
     assert_eq!((driver.deadline(), driver.is_over()), (None, true));
     other.set(1, 0);
-    driver.attached = vec![other.attached("lo")];
+    driver.attached = vec![other.attached()];
     driver.read(now);
     assert_eq!(sums(&driver), [29, 28, 1]);
 }
@@ -107,7 +137,7 @@ fn numbers_are_added_and_never_fall() {
 fn what_is_over_the_limit_is_said_once_a_minute_and_nothing_is_kept_back() {
     let map = Map::new("limited");
     map.set(0, 7);
-    let mut driver = driver(vec![map.attached("lo")]);
+    let mut driver = driver(vec![map.attached()]);
     let start = Instant::now();
     let mut unsaid = |limited, second| {
         map.set(0, limited);
@@ -121,25 +151,26 @@ fn what_is_over_the_limit_is_said_once_a_minute_and_nothing_is_kept_back() {
     assert_eq!(unsaid(11, 61), 1);
 }
 
-/// Linux calls it lo, the BSDs and macOS lo0.
-fn loopback() -> &'static str {
-    if cfg!(target_os = "linux") {
-        "lo"
-    } else {
-        "lo0"
-    }
-}
-
+/// It is shown where it does something, and attached again, at the next reload, where it is not as it was.
 #[test]
-fn an_interface_that_is_gone_is_not_shown() {
-    let map = Map::new("gone");
+fn an_interface_that_has_changed_is_known() {
+    let map = Map::new("changed");
     map.set(1, 0);
-    let attached = ["no-such-if", loopback()].map(|name| map.attached(name));
-    let driver = driver(attached.into());
-    let shown = driver.accelerated();
-    let [only] = shown.as_slice() else {
-        panic!("{shown:?}")
-    };
-    assert_eq!((&*only.interface, &*only.mode), (loopback(), "generic"));
-    assert!(!driver.is_whole());
+    let driver = driver(vec![map.attached()]);
+    for (place, shown, is_whole) in [
+        ("eth0 1 0", Some("eth0"), true),
+        ("wan0 1 0", Some("wan0"), false),
+        ("eth0 1 1", Some("eth0"), false),
+        // No frame has its former address, and nothing is answered.
+        ("eth0 7 0", None, false),
+        // Detached, or the interface is gone.
+        ("", None, false),
+    ] {
+        map.move_to(place);
+        let accelerated = driver.accelerated();
+        let mut names = accelerated.iter().map(|shown| shown.interface.as_str());
+        assert_eq!((names.next(), names.next()), (shown, None), "{place}");
+        let there = |attached: &Attached| attached.is_there(driver.system);
+        assert_eq!(driver.attached.iter().all(there), is_whole, "{place}");
+    }
 }

@@ -12,7 +12,7 @@ use socket2::Socket;
 use super::Here;
 use crate::accelerator::Accelerator;
 #[cfg(has_xdp)]
-use crate::accelerator::{Attachment, Counts, Rules};
+use crate::accelerator::{Attachment, Counts, Place, Rules};
 use crate::echo::EchoSystem;
 use crate::echo::tunnel::TunnelSystem;
 use crate::error::OsError;
@@ -161,6 +161,11 @@ impl Accelerator for Here {
     #[cfg(has_xdp)]
     fn attach(rules: &Rules, interface: &str) -> Result<Attachment, OsError> {
         xdp::attach(rules, interface)
+    }
+
+    #[cfg(has_xdp)]
+    fn place(link: BorrowedFd<'_>) -> Result<Option<Place>, OsError> {
+        xdp::place(link)
     }
 
     #[cfg(has_xdp)]

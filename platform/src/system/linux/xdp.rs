@@ -17,7 +17,7 @@ use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
 use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 
-use crate::accelerator::{Attachment, Counts, Drop, Mode, Rules};
+use crate::accelerator::{Attachment, Counts, Drop, Mode, Place, Rules};
 use crate::error::OsError;
 
 mod driver;
@@ -206,6 +206,15 @@ pub(super) fn attach(rules: &Rules, interface: &str) -> Result<Attachment, OsErr
     let program = Program::load(rules, interface.ethernet, Clock::Kernel)
         .map_err(|error| error.about(&interface.name))?;
     program.attach(&interface, interface.modes())
+}
+
+/// See [`crate::accelerator::Accelerator::place`].
+pub(super) fn place(link: BorrowedFd<'_>) -> Result<Option<Place>, OsError> {
+    let index = link::interface(link).map_err(|error| OsError::new("bpf", "XDP link", error))?;
+    match index {
+        Some(index) => interface::place(index),
+        None => Ok(None),
+    }
 }
 
 /// See [`crate::accelerator::Accelerator::counts`].

@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::ifaddrs::getifaddrs;
 
 use super::driver;
-use crate::accelerator::Mode;
+use crate::accelerator::{Mode, Place};
 use crate::error::OsError;
 
 /// Where the kernel shows network devices (Documentation/ABI/testing/sysfs-class-net).
@@ -73,6 +73,23 @@ impl Interface {
             _ => &[Mode::Native, Mode::Generic],
         }
     }
+}
+
+/// The interface of this index.
+///
+/// # Errors
+/// Of getifaddrs(3).
+pub(super) fn place(index: u32) -> Result<Option<Place>, OsError> {
+    let failed = |error| OsError::new("getifaddrs", index, error);
+    let mut places = getifaddrs().map_err(failed)?.filter_map(|interface| {
+        let link = *interface.address.as_ref()?.as_link_addr()?;
+        (u32::try_from(link.ifindex()) == Ok(index)).then_some(Place {
+            has_vlans: has_vlans(&Path::new(DEVICES).join(&interface.interface_name)),
+            interface: interface.interface_name,
+            ethernet: link.addr()?,
+        })
+    });
+    Ok(places.next())
 }
 
 /// Whether a device, shown in this directory, has VLANs on it: upper devices that say so.

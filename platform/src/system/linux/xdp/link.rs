@@ -11,8 +11,11 @@ use crate::accelerator::Mode;
 
 /// `BPF_LINK_CREATE` of `enum bpf_cmd` (include/uapi/linux/bpf.h).
 const LINK_CREATE: libc::c_int = 28;
+/// `BPF_OBJ_GET_INFO_BY_FD` there.
+const GET_INFO: libc::c_int = 15;
 /// `BPF_XDP` of `enum bpf_attach_type` there.
 const XDP: u32 = 37;
+
 /// The part `link_create` of `union bpf_attr` that is not optional.
 #[repr(C)]
 struct LinkCreate {
@@ -20,6 +23,51 @@ struct LinkCreate {
     interface: u32,
     attach_type: u32,
     flags: u32,
+}
+
+/// The part `info` of it.
+#[repr(C)]
+struct GetInfo {
+    link: u32,
+    length: u32,
+    info: u64,
+}
+
+/// The beginning of a `struct bpf_link_info` of an XDP program.
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    kind: u32,
+    id: u32,
+    program: u32,
+    padding: u32,
+    interface: u32,
+    rest: u32,
+}
+
+/// The index of the interface that a link holds a program at.
+///
+/// # Errors
+/// Of bpf(2).
+pub(super) fn interface(link: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    let mut info = LinkInfo::default();
+    let attributes = GetInfo {
+        link: number(link.as_raw_fd())?,
+        length: size_of::<LinkInfo>() as u32,
+        info: (&raw mut info).expose_provenance() as u64,
+    };
+    // SAFETY: the kernel reads as many octets of the attributes as it is told of, and writes no more of `info` than its length.
+    let told = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            GET_INFO,
+            &raw const attributes,
+            size_of::<GetInfo>(),
+        )
+    };
+    Errno::result(told)?;
+    // Zero is none (`bpf_xdp_link_fill_link_info`, net/core/dev.c).
+    Ok(Some(info.interface).filter(|index| *index != 0))
 }
 
 /// Attaches a program to the interface of this index in the first of these modes that the driver has a place for.
