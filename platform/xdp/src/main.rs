@@ -81,7 +81,7 @@ pub fn teredo(mut context: XdpContext) -> u32 {
 /// The server's rules in the server's order, as far as they go here; `None` lets the frame pass.
 #[inline(always)]
 fn decide(context: &mut XdpContext, frame: &frame::Frame) -> Option<Verdict> {
-    if let Err(reason) = source::check(frame) {
+    if let Err(reason) = source::check(frame)? {
         return Some(Verdict::Drop(reason));
     }
     let datagram = match datagram::Datagram::parse(context, frame)? {

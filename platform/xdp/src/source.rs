@@ -4,25 +4,29 @@ use crate::frame::{Frame, PORT};
 use crate::layout::{ALLOWS_PRIVATE, BROADCAST, Drop, OWN};
 use crate::{HOST, setting};
 
-/// Says whether a datagram may come from there.
+/// Says whether a datagram may come from there. `None` is one that has this host as source, and is not from it: the kernel refuses
+/// it, unless it is told not to (`fib_validate_source`, net/ipv4/fib_frontend.c).
 #[inline(always)]
-pub fn check(frame: &Frame) -> Result<(), Drop> {
+pub fn check(frame: &Frame) -> Option<Result<(), Drop>> {
     if frame.port == 0 {
-        return Err(Drop::SourcePort);
+        return Some(Err(Drop::SourcePort));
     }
     let octets = frame.source.to_ne_bytes();
     if is_never_unicast(octets) || (is_local(octets) && setting!(flags) & ALLOWS_PRIVATE == 0) {
-        return Err(Drop::SourceAddress);
+        return Some(Err(Drop::SourceAddress));
     }
     // SAFETY: nobody writes to the map after the program is attached.
     let known = unsafe { HOST.get(frame.source) }.copied().unwrap_or(0);
     if known & BROADCAST != 0 {
-        return Err(Drop::SourceAddress);
+        return Some(Err(Drop::SourceAddress));
     }
     if known & OWN != 0 && frame.port == PORT {
-        return Err(Drop::SourceLoop);
+        return Some(Err(Drop::SourceLoop));
     }
-    Ok(())
+    if known & OWN != 0 || octets[0] == 127 {
+        return None;
+    }
+    Some(Ok(()))
 }
 
 /// 0/8, 192.88.99/24 (6to4 anycast), 224/4 and 240/4.
