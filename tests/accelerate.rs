@@ -285,7 +285,26 @@ fn a_reload_and_the_end_of_the_server_take_the_program_away() {
     wait_until("all of it is counted", DEADLINE, || {
         count(&network.server, "router advertisement") == 3
     });
+    // What cannot be attached is tried again, and what can stays where it is.
+    network.reload("Accelerate eth nowhere0");
+    let refused = |network: &mut Network, times| {
+        wait_until("it is tried", DEADLINE, || {
+            let output = network.server.process().output();
+            output.matches(" nowhere0: there is no such").count() == times
+        });
+    };
+    refused(&mut network, 1);
+    let first = program(&network);
+    assert!(first.contains(PROGRAM), "{first}");
+    network.reload("Accelerate eth nowhere0");
+    refused(&mut network, 2);
+    assert_eq!(program(&network), first);
+    client.ask(PRIMARY, 4, false);
+    wait_until("all of it is counted", DEADLINE, || {
+        count(&network.server, "router advertisement") == 4
+    });
     network.reload("Accelerate auto\nSecureQualification off");
+    network.wait_for_program(true);
     network.server.process().signal(Signal::SIGKILL);
     network.wait_for_program(false);
 }

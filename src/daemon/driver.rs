@@ -82,17 +82,18 @@ impl Default for Driver {
 }
 
 impl Driver {
-    /// Takes on a task, or none. Where that is in force already, nothing happens; else the programs of the last one go first,
-    /// because an interface holds one program.
+    /// Takes on a task, or none. Where that is in force already, only programs that are not where they should be go, and come
+    /// again; else the programs of the last one go first, because an interface holds one program.
     pub fn adapt(&mut self, task: Option<Task>, now: Instant) {
-        if self.task == task && (self.loading.is_some() || self.is_whole()) {
-            return;
-        }
-        self.detach(now);
-        if let Some(loading) = &mut self.loading {
+        let is_new = self.task != task || task.is_none();
+        if is_new && let Some(loading) = &mut self.loading {
             loading.abandon();
         }
-        self.due = task.is_some();
+        if is_new || self.loading.is_none() {
+            let system = self.system;
+            self.detach(now, |attached| is_new || !attached.is_there(system));
+            self.due = true;
+        }
         self.task = task;
     }
 
@@ -111,7 +112,7 @@ impl Driver {
         self.tend_loading(now);
         if self.due && self.loading.is_none() {
             self.due = false;
-            let started = self.task.clone().map(|task| Loading::start(program, task));
+            let started = self.missing().map(|task| Loading::start(program, task));
             match started.transpose() {
                 Ok(loading) => self.loading = loading,
                 Err(fault) => refuse(&fault),
@@ -171,12 +172,13 @@ impl Driver {
         loading.into_iter().chain(self.next_read).min()
     }
 
-    /// Whether every program of the task is where it was attached.
-    fn is_whole(&self) -> bool {
-        let interfaces = self.task.iter().flat_map(|task| &task.interfaces);
-        let mut attached = self.attached.iter();
-        interfaces.count() == self.attached.len()
-            && attached.all(|attached| attached.is_there(self.system))
+    /// What of the task is not attached; `None` if nothing.
+    fn missing(&self) -> Option<Task> {
+        let mut task = self.task.clone()?;
+        let is_attached = |name: &str| self.attached.iter().any(|attached| attached.is_at(name));
+        task.interfaces
+            .retain(|interface| !is_attached(&interface.name));
+        (!task.interfaces.is_empty()).then_some(task)
     }
 
     fn tend_loading(&mut self, now: Instant) {
@@ -191,18 +193,26 @@ impl Driver {
         for words in refusals {
             refuse(&words);
         }
-        self.attached = outcome;
+        self.attached.extend(outcome);
         // The first numbers are no news, but the next look is due from now on.
         self.read(now);
     }
 
-    /// First no program runs any more, then its last numbers are read.
-    fn detach(&mut self, now: Instant) {
-        self.attached.iter_mut().for_each(Attached::close);
+    /// First these programs run no more, then their last numbers are read.
+    fn detach(&mut self, now: Instant, goes: impl Fn(&Attached) -> bool) {
+        for attached in &mut self.attached {
+            if goes(attached) {
+                attached.close();
+            }
+        }
         self.read(now);
-        self.gone = self.counters();
-        self.attached.clear();
-        self.next_read = None;
+        for attached in self
+            .attached
+            .extract_if(.., |attached| attached.is_closed())
+        {
+            self.gone.add(attached.counters());
+        }
+        self.next_read = self.next_read.filter(|_| !self.attached.is_empty());
     }
 }
 

@@ -38,6 +38,12 @@ impl Attached {
         now.is_some() && now == self.place
     }
 
+    /// Whether it was attached to the interface of this name.
+    pub(super) fn is_at(&self, interface: &str) -> bool {
+        let place = self.place.as_ref();
+        place.is_some_and(|place| place.interface == interface)
+    }
+
     /// For whoever asks; `None` if it does nothing any more.
     pub(super) fn shown(&self, system: System) -> Option<Accelerated> {
         let now = place(self.link.as_ref(), system)?;
@@ -51,6 +57,11 @@ impl Attached {
     /// Has it run no more. What it has counted can still be read.
     pub(super) fn close(&mut self) {
         self.link = None;
+    }
+
+    /// Whether it runs no more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.link.is_none()
     }
 
     /// Reads what it has counted.
