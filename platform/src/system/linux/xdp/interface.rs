@@ -65,7 +65,8 @@ impl Interface {
     }
 
     /// Where a program may be attached, the best place first. What one end of a veth pair sends from the driver is lost unless the
-    /// other end has a program, too, or polls (`veth_xdp_xmit`, drivers/net/veth.c), which nobody can see from here.
+    /// other end has a program, too (`veth_xdp_xmit`, `veth_xdp_flush`, drivers/net/veth.c), which can go at any time. GRO there
+    /// is not enough: it lets the frames into the ring, which nobody is told to empty.
     #[must_use]
     pub fn modes(&self) -> &'static [Mode] {
         match driver::name(&self.name) {
