@@ -41,7 +41,7 @@ fn program(settings: &Settings) -> Program {
     Program::load(&rules(settings, bound, true), OURS, Clock::Test).unwrap()
 }
 
-fn solicitation(from: SocketAddrV4) -> Vec<u8> {
+pub(crate) fn solicitation(from: SocketAddrV4) -> Vec<u8> {
     let solicitation = RouterSolicitation {
         source: link_local(0, from),
         destination: ALL_ROUTERS,

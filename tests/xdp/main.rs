@@ -107,6 +107,25 @@ fn corpus_has_its_verdict() {
     pairs.check_counts();
 }
 
+/// One in 65536 has the sum of which the checksum is zero, which would say that there is none (RFC 768).
+#[test]
+fn an_answer_has_a_checksum_that_is_not_zero() {
+    if !allowed() {
+        return;
+    }
+    let mut pair = Pair::try_new(bodies::settings(0)).unwrap();
+    let from = SocketAddrV4::new([203, 0, 113, 9].into(), 40_000);
+    let mut bytes = vec![0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    bytes.extend(limit::solicitation(from));
+    let question = Frame::new(from, Via::Primary, &bytes);
+    let Frame(answer) = pair.compare(&question, "zero nonce");
+    // As a word of the nonce, it adds to the sum what is missing.
+    bytes[4..6].copy_from_slice(&answer[40..42]);
+    let question = Frame::new(from, Via::Primary, &bytes);
+    let Frame(answer) = pair.compare(&question, "chosen nonce");
+    assert_eq!(answer[40..42], [0xff; 2]);
+}
+
 /// Each generated datagram is followed by variants of it, which cost less to make.
 #[test]
 fn generated_ones_have_their_verdict() {

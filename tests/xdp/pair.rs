@@ -58,8 +58,8 @@ impl Pair {
         })
     }
 
-    /// Lets both decide about a frame, and panics if they do not agree.
-    pub(crate) fn compare(&mut self, frame: &Frame, name: &str) {
+    /// Lets both decide about a frame, and panics if they do not agree. Returns what the program made of it.
+    pub(crate) fn compare(&mut self, frame: &Frame, name: &str) -> Frame {
         let expected = self.expected(frame);
         let Frame(octets) = frame;
         let run = self.program.run(octets).unwrap();
@@ -79,6 +79,7 @@ impl Pair {
             self.settings
         );
         self.count(frame, &expected);
+        after
     }
 
     /// What the program is to do: what the server does, of what it can be sure of.
