@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     println!("cargo::rerun-if-env-changed=MIREDO_XDP_RUSTC");
     println!("cargo::rerun-if-env-changed=MIREDO_XDP_LINKER");
     println!("cargo::rustc-check-cfg=cfg(has_xdp)");
+    println!("cargo::rustc-check-cfg=cfg(has_xdp_bench)");
     let is = |name: &str, values: &[&str]| {
         env::var(name).is_ok_and(|value| values.contains(&value.as_str()))
     };
@@ -33,10 +34,20 @@ fn main() -> ExitCode {
     {
         return ExitCode::SUCCESS;
     }
-    match build() {
-        Ok(program) => {
+    let bench = env::var_os("CARGO_FEATURE_XDP_BENCH").is_some();
+    match build(bench) {
+        Ok(programs) => {
+            let program = |name: &str| programs.join(name).display().to_string();
             println!("cargo::rustc-cfg=has_xdp");
-            println!("cargo::rustc-env=MIREDO_XDP_PROGRAM={}", program.display());
+            println!(
+                "cargo::rustc-env=MIREDO_XDP_PROGRAM={}",
+                program("miredo-xdp")
+            );
+            if bench {
+                println!("cargo::rustc-cfg=has_xdp_bench");
+                let program = program("miredo-xdp-bench");
+                println!("cargo::rustc-env=MIREDO_XDP_BENCH={program}");
+            }
             ExitCode::SUCCESS
         }
         Err(fault) => {
@@ -48,7 +59,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn build() -> Result<PathBuf, String> {
+/// Builds the program, and those of the bench if it is for that; says where they are.
+fn build(bench: bool) -> Result<PathBuf, String> {
     let variable = |name: &str| env::var_os(name).ok_or(format!("no {name}"));
     let target = Path::new(&variable("OUT_DIR")?).join("xdp");
     let source = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("xdp");
@@ -61,6 +73,13 @@ fn build() -> Result<PathBuf, String> {
             "--target",
             "bpfel-unknown-none",
         ])
+        .args(["--bin", "miredo-xdp"])
+        .args(
+            bench
+                .then_some(["--bin", "miredo-xdp-bench"])
+                .iter()
+                .flatten(),
+        )
         .args(["-Z", "build-std=core", "--manifest-path"])
         .arg(source.join("Cargo.toml"))
         .current_dir(&source)
@@ -79,7 +98,7 @@ fn build() -> Result<PathBuf, String> {
     if !status.success() {
         return Err(format!("cargo build of platform/xdp: {status}"));
     }
-    Ok(target.join("bpfel-unknown-none/release/miredo-xdp"))
+    Ok(target.join("bpfel-unknown-none/release"))
 }
 
 fn flags() -> Result<OsString, String> {

@@ -9,6 +9,7 @@
 //! | `driver` | which driver an interface has |
 //! | `link` | an interface that holds a program for as long as a descriptor is open |
 //! | `failure` | why it cannot |
+//! | `bench` | programs of tests/bench, which are no part of the server |
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -20,6 +21,8 @@ use aya::{Ebpf, EbpfLoader};
 use crate::accelerator::{Attachment, Counts, Drop, Mode, Place, Rules};
 use crate::error::OsError;
 
+#[cfg(has_xdp_bench)]
+pub mod bench;
 mod driver;
 mod failure;
 mod interface;
@@ -134,19 +137,7 @@ impl Program {
     /// # Errors
     /// Of bpf(2); a frame is at least 14 bytes long, and at most about 3500.
     pub fn run(&mut self, frame: &[u8]) -> Result<Run, OsError> {
-        let mut out = vec![0; 4096];
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            data_out: Some(&mut out),
-            ..TestRunOptions::new()
-        };
-        let result = self.xdp_mut()?.test_run(options).map_err(program_failed)?;
-        out.truncate(usize::try_from(result.data_size_out).unwrap_or_default());
-        Ok(Run {
-            action: result.return_value,
-            frame: out,
-            time: result.duration,
-        })
+        test_run(self.xdp_mut()?, frame)
     }
 
     /// Runs it on many copies of a frame, which leave through the interface of this index where it sends them
@@ -160,16 +151,7 @@ impl Program {
         interface: u32,
         times: u32,
     ) -> Result<Duration, OsError> {
-        let context = settings::context(frame, interface);
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            ctx_in: Some(&context),
-            repeat: times,
-            attrs: TestRunAttrs::new().xdp_live_frames(0),
-            ..TestRunOptions::new()
-        };
-        let result = self.xdp_mut()?.test_run(options).map_err(program_failed)?;
-        Ok(result.duration)
+        test_run_live(self.xdp_mut()?, frame, interface, times)
     }
 
     /// Sets the time of [`Clock::Test`], in nanoseconds.
@@ -198,6 +180,42 @@ impl Program {
         let program = program.ok_or_else(|| missing("teredo"))?;
         program.try_into().map_err(program_failed)
     }
+}
+
+/// See [`Program::run`].
+fn test_run(program: &mut Xdp, frame: &[u8]) -> Result<Run, OsError> {
+    let mut out = vec![0; 4096];
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        data_out: Some(&mut out),
+        ..TestRunOptions::new()
+    };
+    let result = program.test_run(options).map_err(program_failed)?;
+    out.truncate(usize::try_from(result.data_size_out).unwrap_or_default());
+    Ok(Run {
+        action: result.return_value,
+        frame: out,
+        time: result.duration,
+    })
+}
+
+/// See [`Program::run_live`].
+fn test_run_live(
+    program: &mut Xdp,
+    frame: &[u8],
+    interface: u32,
+    times: u32,
+) -> Result<Duration, OsError> {
+    let context = settings::context(frame, interface);
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        ctx_in: Some(&context),
+        repeat: times,
+        attrs: TestRunAttrs::new().xdp_live_frames(0),
+        ..TestRunOptions::new()
+    };
+    let result = program.test_run(options).map_err(program_failed)?;
+    Ok(result.duration)
 }
 
 /// See [`crate::accelerator::Accelerator::attach`].
