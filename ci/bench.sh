@@ -4,14 +4,23 @@
 # network namespaces. Takes less than five minutes, or less than forty seconds with --quick, plus the time to build. Absolute
 # numbers depend on the machine and the moment; only ratios within one run mean something. It is not part of ci/test.sh,
 # because no test waits for a clock.
+#
+# Where the tools are that build the program in the network driver (platform/build.rs: $MIREDO_XDP_LINKER, else bpf-linker), that
+# is measured, too, which takes four minutes more, or half a minute with --quick.
 # shellcheck source=ci/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
 bench=${CARGO_TARGET_DIR:-target}/release/miredo-bench
+linker=${MIREDO_XDP_LINKER:-bpf-linker}
 
 main() {
-    check 'Debian packages' packages g++ iproute2 miredo-server
-    progress 'build' cargo build --release --locked -p miredo-server -p miredo-bench
+    check 'Debian packages' packages ethtool g++ iproute2 miredo-server
+    progress 'build' cargo build --release --locked -p miredo-server
+    if command -v "$linker" >/dev/null; then
+        progress 'build of the bench' cargo build --release --locked -p miredo-bench --features xdp
+    else
+        progress 'build of the bench' cargo build --release --locked -p miredo-bench
+    fi
     run 'Server::handle alone, nanoseconds' "$bench" handle
     case " $* " in
         *' --quick '*) ;;
@@ -21,6 +30,16 @@ main() {
             ;;
     esac
     run 'side by side' timeout 235 "$bench" compare "$@"
+    if command -v "$linker" >/dev/null; then
+        case " $* " in
+            *' --quick '*) set -- --quick ;;
+            *) set -- ;;
+        esac
+        run 'the program in the driver alone, nanoseconds' "$bench" driver
+        run 'the driver side by side' timeout 330 "$bench" compare-driver "$@"
+    else
+        echo "SKIPPED: the program in the driver: no $linker"
+    fi
 }
 
 # This number depends only on the program and the compiler, not on the load of the machine.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "xdp")]
+use crate::driver::{alone, beside};
 use crate::load::{Load, Pace};
 use crate::traffic::{Kind, Target};
 use crate::{Fault, compare, floor, handle, report};
@@ -27,6 +29,12 @@ enum Command {
     Handle(handle::HandleArgs),
     /// Run floor, reference and ours side by side in network namespaces (as root).
     Compare(compare::CompareArgs),
+    /// Measure the program in the network driver alone, a frame at a time (as root).
+    #[cfg(feature = "xdp")]
+    Driver(alone::AloneArgs),
+    /// Run it beside floor, reference and ours on sockets, with clients in the driver, too (as root).
+    #[cfg(feature = "xdp")]
+    CompareDriver(beside::BesideArgs),
 }
 
 #[derive(Args)]
@@ -65,6 +73,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Floor(args) => floor::main(&args),
         Command::Handle(args) => handle::main(&args),
         Command::Compare(args) => compare::main(&args),
+        #[cfg(feature = "xdp")]
+        Command::Driver(args) => alone::main(&args),
+        #[cfg(feature = "xdp")]
+        Command::CompareDriver(args) => beside::main(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

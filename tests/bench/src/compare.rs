@@ -11,7 +11,7 @@ use clap::Args;
 use crate::Fault;
 use crate::load::{Load, Pace};
 use crate::namespace::Lab;
-use crate::plan::{CLIENT_ADDRESSES, CLIENTS, Cell, Means, SERVERS};
+use crate::plan::{CLIENT_ADDRESSES, CLIENTS, Cell, FLOORS, Means, REFERENCE, SERVERS};
 use crate::report::{Results, print};
 use crate::subject::Subject;
 use crate::traffic::Kind;
@@ -77,7 +77,7 @@ pub(crate) fn main(args: &CompareArgs) -> Result<(), Fault> {
     }
     let cells = means.cells();
     let dir = Scratch::new()?;
-    let mut comparison = Comparison::start(lab, &means, &dir.0)?;
+    let mut comparison = Comparison::start(lab, &means, dir.path())?;
     comparison.idle("idle, before the loads");
     'rounds: for _ in 0..rounds {
         for cell in cells.iter().filter(|cell| cell.name.contains(&args.only)) {
@@ -93,7 +93,11 @@ pub(crate) fn main(args: &CompareArgs) -> Result<(), Fault> {
         "{} cores for servers, {} for clients; medians of {rounds} rounds of {seconds} s, interleaved",
         means.server_cores, means.client_cores
     );
-    print(&comparison.results, &cells);
+    let bases = FLOORS.into_iter().chain([REFERENCE]).collect::<Vec<_>>();
+    print(&comparison.results, &bases, |name| {
+        let cell = cells.iter().find(|cell| cell.name == name);
+        cell.map(|cell| cell.shown)
+    });
     if let Some(path) = &args.json {
         fs::write(path, comparison.results.json().to_string())
             .map_err(|error| format!("write {}: {error}", path.display()))?;
@@ -200,7 +204,7 @@ fn memory(usage: Usage) -> Vec<(&'static str, f64)> {
     ]
 }
 
-fn await_answer(lab: &Lab, subject: &Subject) -> Result<(), Fault> {
+pub(crate) fn await_answer(lab: &Lab, subject: &Subject) -> Result<(), Fault> {
     let question = Load {
         target: subject.target,
         kind: Kind::Solicitation,
@@ -222,15 +226,22 @@ fn await_answer(lab: &Lab, subject: &Subject) -> Result<(), Fault> {
 
 /// Ours and other builds of it.
 fn ours(args: &CompareArgs) -> Result<Vec<(String, PathBuf)>, Fault> {
-    let beside = std::env::current_exe()?.with_file_name("miredo-server");
-    let ours = args.ours.clone().unwrap_or(beside);
-    if !ours.exists() {
-        let path = ours.display();
-        return Err(format!("no {path}: cargo build --release, or --ours PATH").into());
-    }
-    let mut all = vec![("ours".to_owned(), ours)];
+    let mut all = vec![("ours".to_owned(), ours_beside(args.ours.as_ref())?)];
     all.extend(args.also.iter().cloned());
     Ok(all)
+}
+
+/// This build of ours, or the one beside this program.
+pub(crate) fn ours_beside(told: Option<&PathBuf>) -> Result<PathBuf, Fault> {
+    let beside = std::env::current_exe()?.with_file_name("miredo-server");
+    let ours = told.cloned().unwrap_or(beside);
+    match ours.exists() {
+        true => Ok(ours),
+        false => {
+            let path = ours.display();
+            Err(format!("no {path}: cargo build --release, or --ours PATH").into())
+        }
+    }
 }
 
 fn named(argument: &str) -> Result<(String, PathBuf), String> {
@@ -245,13 +256,17 @@ fn addresses(first: Ipv4Addr, count: u32) -> Vec<Ipv4Addr> {
 }
 
 /// A directory for configurations, gone afterwards.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self, Fault> {
+    pub(crate) fn new() -> Result<Self, Fault> {
         let path = std::env::temp_dir().join(format!("miredo-bench-{}", std::process::id()));
         fs::create_dir(&path).map_err(|error| format!("mkdir {}: {error}", path.display()))?;
         Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `plan` | which loads are run against which subjects |
 //! | `compare` | runs the plan, again and again |
 //! | `report` | medians and ratios |
+//! | `driver` | the program in the network driver, alone and beside the others |
 #![forbid(unsafe_code)]
 #![cfg_attr(
     target_os = "linux",
@@ -33,6 +34,8 @@ cfg_if::cfg_if! {
 mod cli;
         mod client;
         mod compare;
+        #[cfg(feature = "xdp")]
+        mod driver;
         mod flood;
         mod floor;
         mod handle;

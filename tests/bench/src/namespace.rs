@@ -75,6 +75,12 @@ impl Namespace {
         self.core_count
     }
 
+    /// Which they are.
+    #[cfg(feature = "xdp")]
+    pub(crate) fn cores(&self) -> &CpuSet {
+        &self.cores
+    }
+
     /// Runs `work` inside on a thread of its own: its sockets, threads and children are inside too.
     pub(crate) fn within<T: Send>(
         &self,

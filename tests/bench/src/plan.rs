@@ -16,14 +16,14 @@ pub(crate) const CLIENTS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 /// How many they have.
 pub(crate) const CLIENT_ADDRESSES: u32 = 16;
 /// Nobody's, but routed to the clients' host.
-const FLOOD_ONE: (Ipv4Addr, u32) = (Ipv4Addr::new(203, 0, 113, 7), 1);
-const FLOOD_24: (Ipv4Addr, u32) = (Ipv4Addr::new(203, 0, 113, 0), 1 << 8);
+pub(crate) const FLOOD_ONE: (Ipv4Addr, u32) = (Ipv4Addr::new(203, 0, 113, 7), 1);
+pub(crate) const FLOOD_24: (Ipv4Addr, u32) = (Ipv4Addr::new(203, 0, 113, 0), 1 << 8);
 // No network of this size is for documentation; none of its packets leaves the cable.
-const FLOOD_8: (Ipv4Addr, u32) = (Ipv4Addr::new(11, 0, 0, 0), 1 << 24);
+pub(crate) const FLOOD_8: (Ipv4Addr, u32) = (Ipv4Addr::new(11, 0, 0, 0), 1 << 24);
 /// The same with the clients inside.
-const INSIDE_24: (Ipv4Addr, u32) = (Ipv4Addr::new(198, 51, 100, 0), 1 << 8);
-const INSIDE_16: (Ipv4Addr, u32) = (Ipv4Addr::new(198, 51, 0, 0), 1 << 16);
-const INSIDE_8: (Ipv4Addr, u32) = (Ipv4Addr::new(198, 0, 0, 0), 1 << 24);
+pub(crate) const INSIDE_24: (Ipv4Addr, u32) = (Ipv4Addr::new(198, 51, 100, 0), 1 << 8);
+pub(crate) const INSIDE_16: (Ipv4Addr, u32) = (Ipv4Addr::new(198, 51, 0, 0), 1 << 16);
+pub(crate) const INSIDE_8: (Ipv4Addr, u32) = (Ipv4Addr::new(198, 0, 0, 0), 1 << 24);
 
 /// What is compared with what: the names of subjects that others are measured by.
 pub(crate) const REFERENCE: &str = "reference";

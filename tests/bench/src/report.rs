@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::plan::{Cell, FLOORS, REFERENCE};
-
 /// Every measurement: load, subject, metric, one value a round.
 #[derive(Default)]
 pub(crate) struct Results {
@@ -39,23 +37,24 @@ impl Results {
     }
 }
 
-/// Prints the metrics that each load is about, a line for each subject: its median, and its ratio to the floor and to the
-/// reference, which is the median of the ratios within each round, and how far these lie apart.
-pub(crate) fn print(results: &Results, cells: &[Cell]) {
+/// Prints the metrics that each load is about, a line for each subject: its median, and its ratio to each of `bases`, which is the
+/// median of the ratios within each round, and how far these lie apart. `shown` knows the metrics of a load by its name; what is
+/// no load has no ratios.
+pub(crate) fn print(
+    results: &Results,
+    bases: &[&str],
+    shown: impl Fn(&str) -> Option<&'static [&'static str]>,
+) {
     for (name, subjects) in &results.cells {
         println!("\n{name}");
-        let cell = cells.iter().find(|cell| cell.name == *name);
-        for metric in cell.map_or(&IDLE[..], |cell| cell.shown) {
+        let load = shown(name);
+        for metric in load.unwrap_or(&IDLE) {
             for (subject, samples) in subjects {
                 let Some(values) = samples.get(metric) else {
                     continue;
                 };
                 let mut text = line(&format!("{metric:18}{subject}"), median(values));
-                for base in FLOORS
-                    .into_iter()
-                    .chain([REFERENCE])
-                    .filter(|_| cell.is_some())
-                {
+                for base in bases.iter().copied().filter(|_| load.is_some()) {
                     let base_values = subjects.iter().find(|(name, _)| name == base);
                     let base_values = base_values.and_then(|(_, samples)| samples.get(metric));
                     if let Some(base_values) = base_values.filter(|_| base != subject) {
