@@ -26,6 +26,9 @@ impl Accelerate {
     const NAME_MAX: usize = 15;
 }
 
+/// What people write where they mean `off` or `auto`. An interface could have such a name, and has not.
+const ANSWERS: [&str; 6] = ["yes", "no", "on", "none", "true", "false"];
+
 impl FromStr for Accelerate {
     type Err = Fault;
 
@@ -54,6 +57,10 @@ fn fault(name: &str, before: &[String]) -> Option<Fault> {
     if word == "off" || word == "auto" {
         let fault = Fault::new(format!("{word} does not stand beside interfaces"));
         return Some(fault.help("write off or auto alone, or the names of interfaces"));
+    }
+    if ANSWERS.contains(&&*word) {
+        let fault = Fault::new(format!("{word} is neither off, auto nor an interface"));
+        return Some(fault.help("write off, auto, or the names of interfaces, as eth0"));
     }
     if !is_name(name) {
         let fault = Fault::new(format!("{} is not the name of an interface", clip(name)));
@@ -118,6 +125,8 @@ mod tests {
         for (text, word, message) in [
             ("eth0 off", 1, "off does not stand beside interfaces"),
             ("AUTO eth0", 0, "auto does not stand beside interfaces"),
+            ("Yes", 0, "yes is neither off, auto nor an interface"),
+            ("eth0 none", 1, "none is neither off, auto nor"),
             ("eth0 eth1 lo", 2, "lo is the loopback interface"),
             ("eth0 eth1 eth0", 2, "eth0 again"),
             ("a234567890123456", 0, "is not the name of an interface"),
