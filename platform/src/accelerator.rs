@@ -190,4 +190,4 @@ pub trait Accelerator {
 
 /// Why there is no accelerator.
 pub const UNSUPPORTED: &str =
-    "this program was built without it (Cargo feature \"xdp\", Linux alone)";
+    "this program was built without the feature xdp, which is for Linux on x86_64 and aarch64";

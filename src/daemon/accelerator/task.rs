@@ -109,7 +109,7 @@ fn carriers(
     match unclear.is_empty() {
         true => Ok(names),
         false => Err(Fault::new(format!(
-            "it is not clear by which interfaces datagrams arrive: {}; name them in place of auto",
+            "it is not clear by which interfaces datagrams arrive: {}; name the interfaces in place of auto",
             unclear.join(", ")
         ))),
     }
@@ -173,15 +173,15 @@ mod tests {
         for (assigned, words) in [
             (
                 &[(PRIMARY, "eth0")][..],
-                "arrive: 192.0.2.2 is on no interface; name",
+                "arrive: 192.0.2.2 is on no interface; name the interfaces",
             ),
             (
                 &[(PRIMARY, "lo"), (SECONDARY, "eth0")],
-                "arrive: 192.0.2.1 is on lo; name",
+                "arrive: 192.0.2.1 is on lo; name the interfaces",
             ),
             (
                 &[(PRIMARY, "eth0"), (PRIMARY, "eth1")],
-                "arrive: 192.0.2.1 is on eth0 and eth1, 192.0.2.2 is on no interface; name",
+                "arrive: 192.0.2.1 is on eth0 and eth1, 192.0.2.2 is on no interface; name the interfaces",
             ),
         ] {
             let fault = Task::of(&plan("auto"), &host(assigned)).unwrap_err();

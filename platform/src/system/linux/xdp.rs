@@ -119,7 +119,7 @@ impl Program {
                 let failed = OsError::new("attach XDP program", &interface.name, error);
                 match failed.raw_os_error() {
                     Some(libc::EBUSY | libc::EEXIST) => failed.remedy(format!(
-                        "another one is attached there: \"ip -d link show {}\" tells which",
+                        "another program is attached there: \"ip -d link show {}\" tells which",
                         interface.name
                     )),
                     _ => failed.permission(PRIVILEGE, PRIVILEGE),
