@@ -26,7 +26,8 @@ use miredo_server::daemon::status::Started;
 use miredo_server::daemon::waiting::Waiting;
 use miredo_server::daemon::{Fault, accelerator, exporter, identity, worker};
 use miredo_server::logging::{self, Target};
-use platform::{Access, OsError};
+use platform::accelerator::{Accelerator, UNSUPPORTED};
+use platform::{Access, Here, OsError};
 
 fn main() -> ExitCode {
     if let Some(arguments) = cli::worker::Arguments::of_worker(std::env::args_os()) {
@@ -162,6 +163,9 @@ fn say_good(options: &Options, plan: &Plan) {
         tell(&format_args!(
             "{file}: warning: {example} is an address for examples (RFC 5737): write one of this server instead"
         ));
+    }
+    if plan.accelerates() && !Here::BUILT_IN {
+        tell(&format_args!("{file}: warning: Accelerate: {UNSUPPORTED}"));
     }
     let _ = writeln!(io::stdout(), "{file}: no errors; to serve {plan}");
 }

@@ -14,6 +14,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use platform::accelerator::Accelerator as _;
+
 use harness::system::{absent_address, wait};
 use harness::{Scratch, Server, addresses, output, root, secondary_of};
 
@@ -141,6 +143,33 @@ fn a_good_file_is_checked() {
         let warning = "warning: 192.0.2.1 is an address for examples";
         assert_eq!(said.contains(warning), warned, "{said}");
         assert_eq!(said.lines().count(), usize::from(warned), "{said}");
+    }
+}
+
+/// A program without the feature would serve it, by the sockets alone.
+#[test]
+fn what_this_program_was_built_without_is_a_warning() {
+    let scratch = Scratch::new();
+    for (accelerate, local, asked_for) in [
+        ("auto", false, true),
+        ("eth0", false, true),
+        ("off", false, false),
+        ("auto", true, false),
+    ] {
+        let text = format!(
+            "ServerBindAddress 11.0.0.1\nServerBindAddress2 none\nAccelerate {accelerate}\n"
+        );
+        let file = config(&scratch, &text);
+        let mut command = Command::new(scratch.program());
+        command.args(["-n", "-c", &file]);
+        if local {
+            command.arg("--local");
+        }
+        let checked = output(&mut command);
+        assert!(checked.status.success(), "{checked:?}");
+        let said = String::from_utf8(checked.stderr).unwrap();
+        let warned = said.contains("warning: Accelerate: this program was built without");
+        assert_eq!(warned, asked_for && !platform::Here::BUILT_IN, "{said}");
     }
 }
 

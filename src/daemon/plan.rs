@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::Fault;
 use crate::cli::Options;
 use crate::conf::{
-    Address, Addresses, Config, Diagnostic, Parsed, Secondary, Service, Unresolved, Workers,
+    Accelerate, Address, Addresses, Config, Diagnostic, Parsed, Secondary, Service, Unresolved,
+    Workers,
 };
 use crate::server::Settings;
 use crate::wire::TEREDO_PORT;
@@ -80,6 +81,12 @@ impl Plan {
             broadcasts: host.broadcasts.clone(),
             policy: self.service.policy.clone(),
         }
+    }
+
+    /// Whether programs in the network driver are asked for. A trial has none.
+    #[must_use]
+    pub fn accelerates(&self) -> bool {
+        !self.local && self.service.accelerate != Accelerate::Off
     }
 
     /// The first address of the plan that this host does not have.

@@ -6,7 +6,6 @@ use platform::Here;
 use platform::accelerator::{Accelerator, UNSUPPORTED};
 
 use super::Monitor;
-use crate::conf::Accelerate;
 use crate::daemon::Fault;
 use crate::daemon::accelerator::task::Task;
 use crate::daemon::driver;
@@ -23,7 +22,7 @@ impl Monitor {
 
     /// What the plan asks for; a trial asks for nothing.
     fn task(&self) -> Result<Option<Task>, Fault> {
-        if self.plan.local || self.plan.service.accelerate == Accelerate::Off {
+        if !self.plan.accelerates() {
             return Ok(None);
         }
         if !Here::BUILT_IN {
