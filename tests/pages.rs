@@ -11,7 +11,7 @@ use clap::{Command, CommandFactory};
 use miredo_server::cli::{self, probe};
 use miredo_server::conf::{self, Address, DIRECTIVES, Overrides};
 use miredo_server::daemon::exporter::page;
-use miredo_server::daemon::status::{Count, State, Status};
+use miredo_server::daemon::status::{Accelerated, Count, State, Status};
 use miredo_server::exposition::Format;
 use miredo_server::verdict::{Counters, Outcome};
 
@@ -127,7 +127,10 @@ fn page_of_metrics() -> String {
         secondary: None,
         prefix: String::new(),
         workers: 1,
-        accelerated: Vec::new(),
+        accelerated: vec![Accelerated {
+            interface: "eth0".to_owned(),
+            mode: "native".to_owned(),
+        }],
         reloads: 0,
         reloads_refused: 0,
         restarts: 0,

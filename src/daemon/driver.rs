@@ -153,6 +153,11 @@ impl Driver {
         total
     }
 
+    /// How many programs it holds.
+    pub fn programs(&self) -> usize {
+        self.attached.len()
+    }
+
     /// Where programs are attached.
     pub fn accelerated(&self) -> Vec<Accelerated> {
         let shown = self.attached.iter();

@@ -52,6 +52,15 @@ pub fn page(status: &Status, format: Format) -> String {
     );
     text.family(
         Kind::Gauge,
+        "teredo_server_accelerated",
+        "Interfaces where the network driver answers and drops.",
+        status.accelerated.iter().map(|accelerated| {
+            let interface = ("interface", accelerated.interface.as_str());
+            (labels(&[interface, ("mode", &accelerated.mode)]), 1)
+        }),
+    );
+    text.family(
+        Kind::Gauge,
         "teredo_server_start_time_seconds",
         "When the server started, in seconds since 1970.",
         [(String::new(), status.start_time_seconds)],
@@ -103,6 +112,7 @@ mod tests {
             "teredo_server_reloads_total{result=\"succeeded\"} 3\n",
             "teredo_server_reloads_total{result=\"refused\"} 1\n",
             "teredo_server_serving 1\n",
+            "teredo_server_accelerated{interface=\"eth1\",mode=\"generic\"} 1\n",
             "teredo_server_start_time_seconds 1700000000\n",
             "teredo_server_build_info{version=\"0.1.0\"} 1\n",
         ] {

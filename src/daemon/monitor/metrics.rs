@@ -15,6 +15,7 @@ use crate::verdict::Counters;
 pub(super) struct Known {
     counters: Counters,
     serving: bool,
+    programs: usize,
     history: [u64; 3],
 }
 
@@ -44,6 +45,7 @@ impl Monitor {
         Known {
             counters: self.total(),
             serving: self.serving.is_some(),
+            programs: self.driver.programs(),
             history: [history.reloads, history.reloads_refused, history.restarts],
         }
     }
