@@ -5,7 +5,8 @@
 //!          server ------------------------- world
 //! ```
 #![cfg(test)]
-#![cfg(all(target_os = "linux", feature = "xdp"))]
+#![cfg(target_os = "linux")]
+#![cfg(feature = "xdp")]
 #![forbid(unsafe_code)]
 #![allow(
     clippy::arithmetic_side_effects,

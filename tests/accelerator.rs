@@ -93,7 +93,7 @@ fn task(interfaces: &[&str]) -> Task {
 
 /// With or without such programs: there are no such interfaces.
 #[test]
-fn what_cannot_be_attached_is_told_for_each_interface() {
+fn each_refusal_is_told() {
     let scratch = Scratch::new();
     let (answer, status) = Accelerator::start(&scratch, &["nowhere0", "nowhere1"]).answer();
     let FromAccelerator::Done(outcomes) = answer else {
@@ -110,7 +110,7 @@ fn what_cannot_be_attached_is_told_for_each_interface() {
 }
 
 #[test]
-fn an_order_of_another_version_is_none() {
+fn another_version_is_refused() {
     let scratch = Scratch::new();
     let mut accelerator = Accelerator::start(&scratch, &["nowhere0"]);
     accelerator.order.version += 1;
@@ -162,7 +162,7 @@ fn warnings(said: &[String]) -> usize {
 
 /// The addresses are those of the loopback interface, or of none; and the program may have been built without.
 #[test]
-fn a_server_that_cannot_says_so_and_serves() {
+fn without_it_the_sockets_serve() {
     if !root() {
         return;
     }
@@ -171,7 +171,7 @@ fn a_server_that_cannot_says_so_and_serves() {
 }
 
 #[test]
-fn nothing_is_said_where_nothing_is_asked_for() {
+fn unasked_it_says_nothing() {
     if !root() {
         return;
     }

@@ -166,7 +166,7 @@ fn help_and_version_are_no_faults() {
 
 /// etc/install.sh asks for this line.
 #[test]
-fn the_version_has_what_is_built_in() {
+fn version_has_what_is_built_in() {
     let shown = parse("--version").unwrap_err().to_string();
     let accelerates = shown.lines().any(|line| line == "Accelerate: xdp");
     assert_eq!(accelerates, Here::BUILT_IN, "{shown}");

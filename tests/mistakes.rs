@@ -148,7 +148,7 @@ fn a_good_file_is_checked() {
 
 /// A program without the feature would serve it, by the sockets alone.
 #[test]
-fn what_this_program_was_built_without_is_a_warning() {
+fn a_lacking_feature_is_a_warning() {
     let scratch = Scratch::new();
     for (accelerate, local, asked_for) in [
         ("auto", false, true),

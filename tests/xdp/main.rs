@@ -10,6 +10,7 @@
 //!
 //! It is not sure of everything, and lets that pass: `pair::expected` says exactly of what. So a program that lets too much pass
 //! fails, too.
+#![cfg(target_os = "linux")]
 #![cfg(feature = "xdp")]
 #![forbid(unsafe_code)]
 #![expect(
