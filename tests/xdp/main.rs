@@ -127,6 +127,39 @@ fn an_answer_has_a_checksum_that_is_not_zero() {
     assert_eq!(answer[40..42], [0xff; 2]);
 }
 
+/// What chance meets seldom or never.
+#[test]
+fn what_is_for_others_passes() {
+    if !allowed() {
+        return;
+    }
+    let from = SocketAddrV4::new([203, 0, 113, 9].into(), 40_000);
+    let Frame(question) = Frame::new(from, Via::Primary, &limit::solicitation(from));
+    for (bits, at, octets) in [
+        // Nobody's address, where the server has no second one.
+        (bodies::ONE_ADDRESS, 30, &[0, 0, 0, 0][..]),
+        (bodies::ONE_ADDRESS, 30, &frame::SECONDARY.octets()),
+        (0, 30, &[255; 4]),
+        // From a group, to a group, to another host.
+        (0, 6, &[3, 0, 0, 0, 0, 2]),
+        (0, 0, &[1, 0, 0x5e, 0, 2, 1]),
+        (0, 0, &[255; 6]),
+        (0, 0, &[2, 0, 0, 0, 0, 9]),
+        // A VLAN, the first fragment, the last one.
+        (0, 12, &[0x81, 0]),
+        (0, 20, &[0x20, 0]),
+        (0, 20, &[0, 1]),
+    ] {
+        let mut frame = question.clone();
+        frame[at..at + octets.len()].copy_from_slice(octets);
+        let mut frame = Frame(frame);
+        frame.correct();
+        let mut pair = Pair::try_new(bodies::settings(bits)).unwrap();
+        let Frame(after) = pair.compare(&frame, "for others");
+        assert_eq!(after, frame.0, "{octets:?} at {at}");
+    }
+}
+
 /// Each generated datagram is followed by variants of it, which cost less to make.
 #[test]
 fn generated_ones_have_their_verdict() {
