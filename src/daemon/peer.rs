@@ -24,6 +24,8 @@ pub struct Peer<In, Out> {
     process: Watched,
     channel: Channel<In, Out>,
     started: Instant,
+    /// How long it may take to what it is to do.
+    time: Duration,
     serves: bool,
     /// Why it ends, in its own words or in the monitor's.
     words: Option<String>,
@@ -58,6 +60,7 @@ impl<In: Message, Out: Message> Peer<In, Out> {
             process,
             channel,
             started: Instant::now(),
+            time: TIMEOUT,
             serves: false,
             words: None,
         };
@@ -72,6 +75,12 @@ impl<In: Message, Out: Message> Peer<In, Out> {
             Ok(()) => {}
         }
         Ok(peer)
+    }
+
+    /// Gives it this long, from now on, in place of [`TIMEOUT`].
+    pub fn give(&mut self, time: Duration) {
+        self.time = time;
+        self.process.give(time);
     }
 
     /// How long it has lived.
@@ -169,7 +178,7 @@ impl<In: Message, Out: Message> Peer<In, Out> {
     /// Its words and its status once it has ended. One that does not serve in time is ended, and `late` says what it did not do.
     pub fn ended(&mut self, now: Instant, late: &str) -> Option<(Option<String>, String)> {
         if self.process.is_late(now) && !self.serves {
-            let (name, seconds) = (self.name, TIMEOUT.as_secs());
+            let (name, seconds) = (self.name, self.time.as_secs());
             self.failed(&format!("the {name} {late} within {seconds} seconds"));
         }
         let status = self.process.ended(now)?;

@@ -124,6 +124,11 @@ impl Watched {
         self.process.id()
     }
 
+    /// It has this long, from now on, until [`Watched::may_stay`].
+    pub fn give(&mut self, time: Duration) {
+        self.deadline = Instant::now().checked_add(time);
+    }
+
     /// It has done in time what it had to.
     pub fn may_stay(&mut self) {
         self.deadline = None;

@@ -15,7 +15,7 @@ use crate::daemon::Fault;
 use crate::daemon::accelerator;
 use crate::daemon::accelerator::messages::{FromAccelerator, Order, Outcome, ToAccelerator};
 use crate::daemon::accelerator::task::Task;
-use crate::daemon::messages::VERSION;
+use crate::daemon::messages::{TIMEOUT, VERSION};
 use crate::daemon::peer::Peer;
 use crate::daemon::program::{Kept, Program};
 use crate::escape::Escaped;
@@ -46,8 +46,12 @@ impl Loading {
                 task: task.clone(),
             })))
         };
+        let mut peer = Peer::start(program, "accelerator", accelerator::arguments, order)?;
+        // Some drivers stop and start the interface.
+        let interfaces = u32::try_from(task.interfaces.len()).unwrap_or(u32::MAX);
+        peer.give(TIMEOUT.saturating_mul(interfaces));
         Ok(Self {
-            peer: Peer::start(program, "accelerator", accelerator::arguments, order)?,
+            peer,
             descriptors,
             task,
             outcomes: None,
