@@ -3,7 +3,9 @@
 set -eu
 
 CDPATH='' cd -- "$(dirname -- "$0")/.."
-command -v cargo >/dev/null || PATH=$PATH:${HOME:-/root}/.cargo/bin
+# That of rustup comes before that of a package, which ci/xdp.sh installs for its compiler alone.
+installed=${HOME:-/root}/.cargo/bin
+[ ! -x "$installed/cargo" ] || PATH=$installed:$PATH
 
 # Programs from crates.io are kept in the target directory.
 tools=$PWD/target/ci-tools
