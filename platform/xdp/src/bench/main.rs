@@ -72,7 +72,7 @@ fn write(context: &mut XdpContext) -> Option<()> {
         return None;
     }
     let length = order.length as usize;
-    if length < HEADERS || length > FRAME_MAX {
+    if !(HEADERS..=FRAME_MAX).contains(&length) {
         return None;
     }
     let frame = order.frame.as_mut_ptr().cast();
