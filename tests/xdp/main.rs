@@ -40,7 +40,9 @@ use std::thread;
 
 use frame::Frame;
 use generate::{damaged, sensible};
+use miredo_server::wire::address::ALL_ROUTERS;
 use pair::{Pair, Pairs, Seen};
+use platform::accelerator::Drop;
 use platform::{DATAGRAM_MAX, Via};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -166,6 +168,62 @@ fn what_is_for_others_or_wrong_passes() {
         let Frame(after) = pair.compare(&frame, "wrong");
         assert_eq!(after, frame.0, "{at}");
     }
+}
+
+/// One step beyond each rule that chance seldom meets by one step.
+#[test]
+fn one_step_too_far_has_its_verdict() {
+    if !allowed() {
+        return;
+    }
+    let from = SocketAddrV4::new([203, 0, 113, 9].into(), 40_000);
+    let ask = |source: &str, options: &[u8]| {
+        solicitation::packet(source.parse().unwrap(), ALL_ROUTERS, options)
+    };
+    let not_quite_a_bubble = {
+        let mut packet = ask("fe80::1", &[]);
+        packet[6] = 59;
+        packet
+    };
+    // A Teredo address with another port, or another address, than it came from.
+    let mapped = |port: u16, address: u32| {
+        let [port, address] = [u32::from(!port), !address];
+        let [high, low] = [address >> 16, address & 0xffff];
+        format!("2001:0:c000:201:0:{port:x}:{high:x}:{low:x}")
+    };
+    let address = from.ip().to_bits();
+    let mut longer = ask("fe80::1", &[]);
+    longer.resize(DATAGRAM_MAX + 1, 0);
+    let mut longest = longer.clone();
+    longest.truncate(DATAGRAM_MAX);
+    let mut pair = Pair::try_new(bodies::settings(0)).unwrap();
+    for (name, bytes) in [
+        ("bubble with a payload", not_quite_a_bubble),
+        ("empty option", ask("fe80::1", &[1, 0, 0, 0, 0, 0, 0, 0])),
+        ("site-local", ask("fec0::1", &[])),
+        ("its own", ask(&mapped(40_000, address), &[])),
+        ("another port", ask(&mapped(40_001, address), &[])),
+        ("another address", ask(&mapped(40_000, address + 1), &[])),
+        ("longest", longest),
+        ("longer", longer),
+    ] {
+        pair.compare(&Frame::new(from, Via::Primary, &bytes), name);
+    }
+    // Two octets behind the UDP datagram, inside of the IPv4 packet.
+    let mut frame = Frame::new(from, Via::Primary, &ask("fe80::1", &[]));
+    frame.0.extend([0, 0]);
+    frame.0[17] += 2;
+    frame.correct();
+    pair.compare(&frame, "IPv4 packet longer than the datagram");
+    pair.check_counts();
+    let counts = pair.counts();
+    assert_eq!(
+        (
+            counts.advertisements,
+            counts.dropped[Drop::NextHeader as usize]
+        ),
+        (2, 1)
+    );
 }
 
 /// Each generated datagram is followed by variants of it, which cost less to make.

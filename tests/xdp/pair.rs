@@ -146,6 +146,11 @@ impl Pair {
         self.counts.received[usize::from(via == Via::Secondary)] += 1;
     }
 
+    /// What the program is to have counted.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// Each datagram was counted once, and where it belongs.
     pub(crate) fn check_counts(&self) {
         assert_eq!(self.program.counts().unwrap(), self.counts);

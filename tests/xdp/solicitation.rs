@@ -80,7 +80,8 @@ fn options(chance: &mut Chance) -> Vec<u8> {
     options
 }
 
-fn packet(source: Ipv6Addr, destination: Ipv6Addr, options: &[u8]) -> Vec<u8> {
+/// A solicitation with these options, its checksum right.
+pub(crate) fn packet(source: Ipv6Addr, destination: Ipv6Addr, options: &[u8]) -> Vec<u8> {
     let mut message = [&[133, 0, 0, 0, 1, 2, 3, 4], options].concat();
     let sum = icmpv6::checksum(&Icmpv6Packet::new(&message).unwrap(), &source, &destination);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
