@@ -20,12 +20,13 @@ use crate::daemon::peer::Peer;
 use crate::daemon::program::{Kept, Program};
 use crate::escape::Escaped;
 
-/// An accelerator, and what it is to do.
+/// An accelerator.
 pub(super) struct Loading {
     peer: Peer<FromAccelerator, ToAccelerator>,
     /// Where it passes descriptors.
     descriptors: UnixStream,
-    task: Task,
+    /// How many interfaces its order has.
+    interfaces: usize,
     outcomes: Option<Vec<Outcome>>,
     /// Nobody wants any more what it does.
     abandoned: bool,
@@ -39,21 +40,21 @@ impl Loading {
     pub(super) fn start(program: &Program, task: Task) -> Result<Self, Fault> {
         let (descriptors, theirs) =
             UnixStream::pair().map_err(|error| OsError::new("socketpair", "", error))?;
+        let interfaces = task.interfaces.len();
         let order = |kept: &mut Kept| {
             Ok(ToAccelerator::Order(Box::new(Order {
                 version: VERSION,
                 descriptors: kept.keep(&theirs)?,
-                task: task.clone(),
+                task,
             })))
         };
         let mut peer = Peer::start(program, "accelerator", accelerator::arguments, order)?;
         // Some drivers stop and start the interface.
-        let interfaces = u32::try_from(task.interfaces.len()).unwrap_or(u32::MAX);
-        peer.give(TIMEOUT.saturating_mul(interfaces));
+        peer.give(TIMEOUT.saturating_mul(u32::try_from(interfaces).unwrap_or(u32::MAX)));
         Ok(Self {
             peer,
             descriptors,
-            task,
+            interfaces,
             outcomes: None,
             abandoned: false,
         })
@@ -110,8 +111,7 @@ impl Loading {
         attached: &mut Vec<Attached>,
         refusals: &mut Vec<String>,
     ) -> Result<(), String> {
-        let interfaces = &self.task.interfaces;
-        if outcomes.len() != interfaces.len() {
+        if outcomes.len() != self.interfaces {
             return Err("the accelerator told of other interfaces than it was to".to_owned());
         }
         for outcome in outcomes {
