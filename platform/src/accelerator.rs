@@ -12,6 +12,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use crate::contract::Via;
 use crate::error::OsError;
 
+#[path = "../xdp/src/reason.rs"]
+mod reason;
+
+pub use reason::Drop;
+
 /// Length in bytes of the advertisement that the program sends: IPv6 header, message, prefix information and MTU options.
 pub const ADVERTISEMENT_LEN: usize = 96;
 
@@ -86,47 +91,6 @@ pub struct Place {
     pub ethernet: [u8; 6],
     /// It carries VLANs, whose frames the program cannot tell from others.
     pub has_vlans: bool,
-}
-
-/// Why the program dropped a datagram: the first of these that applies, in the order of the server's own rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drop {
-    /// The source port is 0.
-    SourcePort,
-    /// The source is no address that a client or relay has.
-    SourceAddress,
-    /// The source is this host, on the Teredo port.
-    SourceLoop,
-    /// The authentication header is cut short.
-    Authentication,
-    /// The origin indication is cut short.
-    Origin,
-    /// The IPv6 header is cut short.
-    Header,
-    /// What should be an IPv6 header has another version.
-    Version,
-    /// The IPv6 payload length points past the end.
-    PayloadLength,
-    /// Neither ICMPv6 nor a bubble.
-    NextHeader,
-    /// A solicitation over the limit of its client.
-    RateLimited,
-}
-
-impl Drop {
-    /// Every reason, in order.
-    pub const ALL: [Self; 10] = [
-        Self::SourcePort,
-        Self::SourceAddress,
-        Self::SourceLoop,
-        Self::Authentication,
-        Self::Origin,
-        Self::Header,
-        Self::Version,
-        Self::PayloadLength,
-        Self::NextHeader,
-        Self::RateLimited,
-    ];
 }
 
 /// What a program has done since it was attached. What it let pass is not counted here: the sockets' server has that.

@@ -4,6 +4,7 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_xdp_adjust_head};
 use aya_ebpf::programs::XdpContext;
 
+use crate::datagram::{AUTHENTICATION, ORIGIN};
 use crate::frame::{Frame, PAYLOAD, PORT, pseudo_header};
 use crate::layout::ADVERTISEMENT_LEN;
 use crate::packet::{folded, frame_length, octets, octets_mut, put, words};
@@ -12,10 +13,6 @@ use crate::solicitation::Solicitation;
 
 /// Length in bytes of the two Ethernet addresses.
 const ETHERNET: usize = 12;
-/// Length in bytes of an authentication header without identifier and value.
-const AUTHENTICATION: usize = 13;
-/// Length in bytes of an origin indication.
-const ORIGIN: usize = 8;
 /// Length in bytes of the answer to a solicitation without authentication header.
 const PLAIN: usize = PAYLOAD + ORIGIN + ADVERTISEMENT_LEN;
 /// Time to live, the value that IANA recommends.
@@ -42,13 +39,10 @@ pub fn write(context: &mut XdpContext, frame: &Frame, solicitation: &Solicitatio
     let payload_sum = match solicitation.nonce {
         Some(nonce) => {
             let authentication = u64::from(u16::from_ne_bytes([0, 1])) + words(&nonce);
-            put(
-                octets_mut::<AUTHENTICATION>(context, PAYLOAD)?,
-                0,
-                [0, 1, 0, 0],
-            );
-            put(octets_mut::<AUTHENTICATION>(context, PAYLOAD)?, 4, nonce);
-            put(octets_mut::<AUTHENTICATION>(context, PAYLOAD)?, 12, [0]);
+            let header: &mut [u8; AUTHENTICATION] = octets_mut(context, PAYLOAD)?;
+            put(header, 0, [0, 1, 0, 0]);
+            put(header, 4, nonce);
+            put(header, 12, [0]);
             // What follows begins with the second octet of a word.
             authentication + u64::from(rest.swap_bytes())
         }

@@ -3,17 +3,17 @@
 use aya_ebpf::programs::XdpContext;
 
 use crate::frame::{Frame, PAYLOAD};
-use crate::layout::Drop;
 use crate::packet::octets;
+use crate::reason::Drop;
 
 /// Length in bytes of an authentication header without identifier and value.
-const AUTHENTICATION: usize = 13;
+pub const AUTHENTICATION: usize = 13;
 /// Length in bytes of an origin indication.
-const ORIGIN: usize = 8;
+pub const ORIGIN: usize = 8;
 /// Length in bytes of an IPv6 header.
 pub const IPV6: usize = 40;
-/// ICMPv6.
-const ICMP6: u8 = 58;
+/// Next header (RFC 4443 section 1).
+pub const ICMP6: u8 = 58;
 /// Nothing follows, as in a bubble.
 const NO_NEXT_HEADER: u8 = 59;
 
@@ -70,7 +70,6 @@ impl Datagram {
             authenticated,
             named,
             packet: at,
-            // A bubble has none.
             payload,
         }))
     }

@@ -2,6 +2,7 @@
 
 use aya_ebpf::programs::XdpContext;
 
+use crate::layout::PAYLOAD_MAX;
 use crate::packet::{folded, octets, sum, u16_at, u32_at, words};
 use crate::setting;
 
@@ -22,8 +23,6 @@ const PROTOCOL: u8 = 17;
 const FRAGMENT: u16 = 0x3fff;
 /// The server's port (RFC 4380 section 2.7).
 pub const PORT: u16 = 3544_u16.to_be();
-/// The longest payload that the server takes whole.
-const PAYLOAD_MAX: usize = 2048;
 
 /// A datagram for the server: in one piece, and as it was sent.
 pub struct Frame {

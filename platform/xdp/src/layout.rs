@@ -14,7 +14,7 @@ pub struct Settings {
     pub key: [u64; 2],
     /// The answer to a solicitation whose source is `::`.
     pub advertisement: [u64; ADVERTISEMENT_LEN / 8],
-    /// The sum of its 32-bit words, folded to 32 bits, in one's complement.
+    /// The sum of its 16-bit words in one's complement, in 16 bits.
     pub advertisement_sum: u32,
     /// The server's own link-local address, which a solicitation may be sent to.
     pub link_local: [u8; 16],
@@ -24,7 +24,7 @@ pub struct Settings {
     pub secondary: u32,
     /// The first 32 bits of Teredo addresses.
     pub prefix: u32,
-    /// Of the `HAS_*` and `IS_*` below.
+    /// [`ANSWERS`], [`ANSWERS_CONE`], [`ALLOWS_PRIVATE`], [`TEST_CLOCK`].
     pub flags: u32,
     /// The Ethernet address of the interface.
     pub ethernet: [u8; 6],
@@ -62,32 +62,19 @@ impl Settings {
     };
 }
 
+/// The longest payload of a datagram that the server takes whole, in bytes.
+pub const PAYLOAD_MAX: usize = 2048;
+
 /// Where what is counted is, in the one element of the map `COUNTERS`: datagrams that came to the primary address.
 pub const RECEIVED_PRIMARY: usize = 0;
 /// To the secondary address.
 pub const RECEIVED_SECONDARY: usize = 1;
 /// Solicitations that were answered.
 pub const ADVERTISED: usize = 2;
-/// Datagrams that were dropped, for the first reason of [`Drop`]; the others follow.
+/// Datagrams that were dropped, for the first reason; the others follow in their order.
 pub const DROPPED: usize = 3;
 /// How many there are.
 pub const COUNTERS: usize = DROPPED + 10;
-
-/// Why a datagram is dropped.
-#[derive(Clone, Copy)]
-#[repr(usize)]
-pub enum Drop {
-    SourcePort,
-    SourceAddress,
-    SourceLoop,
-    Authentication,
-    Origin,
-    Header,
-    Version,
-    PayloadLength,
-    NextHeader,
-    RateLimited,
-}
 
 /// What an IPv4 address in the map `HOST` is.
 pub const OWN: u32 = 1;

@@ -9,7 +9,7 @@
 //! | `limit` | what one client is sent |
 //! | `answer` | the frame that answers |
 //! | `packet` | reading and writing a frame, within its bounds |
-//! | `layout` | what the loader knows too |
+//! | `layout`, `reason` | what the loader knows too |
 //!
 //! It drops what the server would drop by these rules, answers what the server would answer in the same way, counts both, and
 //! lets everything else pass. Where it cannot be sure, it lets pass.
@@ -28,10 +28,15 @@ mod frame;
 mod layout;
 mod limit;
 mod packet;
+mod reason;
 mod solicitation;
 mod source;
 
-use layout::{Account, Drop, Settings};
+use layout::{Account, Settings};
+use reason::Drop;
+
+// Each reason has its counter.
+const _: () = assert!(layout::COUNTERS == layout::DROPPED + Drop::ALL.len());
 
 /// What the loader says, in place of these zeroes.
 #[unsafe(no_mangle)]
@@ -62,20 +67,16 @@ pub fn teredo(mut context: XdpContext) -> u32 {
     let Some(verdict) = decide(&mut context, &frame) else {
         return XDP_PASS;
     };
-    count(match frame.to_primary {
+    let entry = match frame.to_primary {
         true => layout::RECEIVED_PRIMARY,
         false => layout::RECEIVED_SECONDARY,
-    });
-    match verdict {
-        Verdict::Answer => {
-            count(layout::ADVERTISED);
-            XDP_TX
-        }
-        Verdict::Drop(reason) => {
-            count(layout::DROPPED + reason as usize);
-            XDP_DROP
-        }
-    }
+    };
+    let (outcome, action) = match verdict {
+        Verdict::Answer => (layout::ADVERTISED, XDP_TX),
+        Verdict::Drop(reason) => (layout::DROPPED + reason as usize, XDP_DROP),
+    };
+    count([entry, outcome]);
+    action
 }
 
 /// The server's rules in the server's order, as far as they go here; `None` lets the frame pass.
@@ -101,16 +102,19 @@ fn decide(context: &mut XdpContext, frame: &frame::Frame) -> Option<Verdict> {
     Some(Verdict::Answer)
 }
 
+/// Counts one in each of these.
 #[inline(always)]
-fn count(counter: usize) {
+fn count(numbers: [usize; 2]) {
     let Some(counters) = COUNTERS.get_ptr_mut(0) else {
         return;
     };
     let counters: *mut u64 = counters.cast();
-    // SAFETY: one of the counters of this processor.
-    let counter = unsafe { counters.add(counter) };
-    // SAFETY: no other processor writes it, and no second program runs on this one before this one ends.
-    unsafe { *counter = (*counter).wrapping_add(1) };
+    for number in numbers {
+        // SAFETY: one of the counters of this processor.
+        let counter = unsafe { counters.add(number) };
+        // SAFETY: no other processor writes it, and no second program runs on this one before this one ends.
+        unsafe { *counter = (*counter).wrapping_add(1) };
+    }
 }
 
 /// The settings, read as the loader wrote them, and not as the compiler sees them here.

@@ -2,7 +2,7 @@
 
 use aya_ebpf::programs::XdpContext;
 
-use crate::datagram::{Datagram, IPV6};
+use crate::datagram::{Datagram, ICMP6, IPV6};
 use crate::frame::Frame;
 use crate::layout::{ANSWERS, ANSWERS_CONE};
 use crate::packet::{folded, octets, sum, u16_at, u32_at, words};
@@ -16,8 +16,6 @@ const LONGEST: usize = 128;
 const OPTIONS: usize = 8;
 /// ICMPv6 type (RFC 4861 section 4.1).
 const TYPE: u8 = 133;
-/// Next header (RFC 4443 section 1).
-const ICMP6: u8 = 58;
 /// The hop limit of what no router forwarded.
 const HOP_LIMIT: u8 = 255;
 /// ff02::2.

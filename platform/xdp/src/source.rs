@@ -1,7 +1,8 @@
 //! Rule 3: who may ask (RFC 4380 sections 5.3.1 and 5.2.4).
 
 use crate::frame::{Frame, PORT};
-use crate::layout::{ALLOWS_PRIVATE, BROADCAST, Drop, OWN};
+use crate::layout::{ALLOWS_PRIVATE, BROADCAST, OWN};
+use crate::reason::Drop;
 use crate::{HOST, setting};
 
 /// Says whether a datagram may come from there. `None` is one that has this host as source, and is not from it: the kernel refuses

@@ -15,10 +15,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
-use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, Xdp};
+use aya::programs::{TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 
 use crate::accelerator::{Attachment, Counts, Drop, Mode, Place, Rules};
+use crate::contract::DATAGRAM_MAX;
 use crate::error::OsError;
 
 #[cfg(has_xdp_bench)]
@@ -35,6 +36,9 @@ mod settings;
 use failure::{PRIVILEGE, load_failed, map_failed, missing, program_failed};
 pub use interface::Interface;
 use settings::Told;
+
+// What the program takes, the server takes whole.
+const _: () = assert!(layout::PAYLOAD_MAX == DATAGRAM_MAX);
 
 /// The program as it was built.
 static PROGRAM: &[u8] = aya::include_bytes_aligned!(env!("MIREDO_XDP_PROGRAM"));
@@ -106,13 +110,8 @@ impl Program {
     /// # Errors
     /// Of bpf(2): there is no such interface, or another program is attached there.
     pub fn attach(mut self, interface: &Interface, modes: &[Mode]) -> Result<Attachment, OsError> {
-        let map = self.ebpf.take_map("COUNTERS");
-        let Some(Map::PerCpuArray(counters)) = map else {
-            return Err(missing("COUNTERS"));
-        };
-        let copy = |descriptor: BorrowedFd<'_>| descriptor.try_clone_to_owned();
-        let counters = copy(counters.fd().as_fd())
-            .map_err(|error| OsError::new("dup", &interface.name, error))?;
+        let counters = self.counters()?.try_clone_to_owned();
+        let counters = counters.map_err(|error| OsError::new("dup", &interface.name, error))?;
         let program = self.xdp_mut()?.fd().map_err(program_failed)?;
         let (mode, link) =
             link::create(program.as_fd(), interface.index, modes).map_err(|error| {
@@ -140,20 +139,6 @@ impl Program {
         test_run(self.xdp_mut()?, frame)
     }
 
-    /// Runs it on many copies of a frame, which leave through the interface of this index where it sends them
-    /// (`BPF_F_TEST_XDP_LIVE_FRAMES`). They are as it left them the first time, unless it has written all of them.
-    ///
-    /// # Errors
-    /// Of bpf(2).
-    pub fn run_live(
-        &mut self,
-        frame: &[u8],
-        interface: u32,
-        times: u32,
-    ) -> Result<Duration, OsError> {
-        test_run_live(self.xdp_mut()?, frame, interface, times)
-    }
-
     /// Sets the time of [`Clock::Test`], in nanoseconds.
     ///
     /// # Errors
@@ -169,8 +154,12 @@ impl Program {
     /// # Errors
     /// Of bpf(2).
     pub fn counts(&self) -> Result<Counts, OsError> {
+        counts(self.counters()?)
+    }
+
+    fn counters(&self) -> Result<BorrowedFd<'_>, OsError> {
         match self.ebpf.map("COUNTERS") {
-            Some(Map::PerCpuArray(map)) => counts(map.fd().as_fd()),
+            Some(Map::PerCpuArray(map)) => Ok(map.fd().as_fd()),
             _ => Err(missing("COUNTERS")),
         }
     }
@@ -197,25 +186,6 @@ fn test_run(program: &mut Xdp, frame: &[u8]) -> Result<Run, OsError> {
         frame: out,
         time: result.duration,
     })
-}
-
-/// See [`Program::run_live`].
-fn test_run_live(
-    program: &mut Xdp,
-    frame: &[u8],
-    interface: u32,
-    times: u32,
-) -> Result<Duration, OsError> {
-    let context = settings::context(frame, interface);
-    let options = TestRunOptions {
-        data_in: Some(frame),
-        ctx_in: Some(&context),
-        repeat: times,
-        attrs: TestRunAttrs::new().xdp_live_frames(0),
-        ..TestRunOptions::new()
-    };
-    let result = program.test_run(options).map_err(program_failed)?;
-    Ok(result.duration)
 }
 
 /// See [`crate::accelerator::Accelerator::attach`].
@@ -249,7 +219,7 @@ pub(super) fn counts(counters: BorrowedFd<'_>) -> Result<Counts, OsError> {
         add(secondary, count(layout::RECEIVED_SECONDARY));
         add(&mut counts.advertisements, count(layout::ADVERTISED));
         for (sum, reason) in counts.dropped.iter_mut().zip(Drop::ALL) {
-            add(sum, count(index(reason)));
+            add(sum, count(layout::DROPPED.saturating_add(reason as usize)));
         }
     }
     Ok(counts)
@@ -257,21 +227,4 @@ pub(super) fn counts(counters: BorrowedFd<'_>) -> Result<Counts, OsError> {
 
 fn add(sum: &mut u64, more: u64) {
     *sum = sum.saturating_add(more);
-}
-
-/// Where the program counts a reason.
-fn index(reason: Drop) -> usize {
-    let reason = match reason {
-        Drop::SourcePort => layout::Drop::SourcePort,
-        Drop::SourceAddress => layout::Drop::SourceAddress,
-        Drop::SourceLoop => layout::Drop::SourceLoop,
-        Drop::Authentication => layout::Drop::Authentication,
-        Drop::Origin => layout::Drop::Origin,
-        Drop::Header => layout::Drop::Header,
-        Drop::Version => layout::Drop::Version,
-        Drop::PayloadLength => layout::Drop::PayloadLength,
-        Drop::NextHeader => layout::Drop::NextHeader,
-        Drop::RateLimited => layout::Drop::RateLimited,
-    };
-    layout::DROPPED.saturating_add(reason as usize)
 }

@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use aya::maps::{Array, PerCpuArray};
-use aya::programs::Xdp;
+use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
 
 use super::failure::{load_failed, map_failed, missing, program_failed};
-use super::{Interface, Run, link, test_run, test_run_live};
+use super::{Interface, Run, link, test_run};
 use crate::accelerator::Mode;
 use crate::error::OsError;
 
@@ -84,7 +84,7 @@ impl Generator {
         let length = usize::try_from(order.length).unwrap_or(FRAME_MAX);
         let frame = vec![0; length.saturating_add(BEHIND)];
         let program = xdp_mut(&mut self.0, "generate")?;
-        test_run_live(program, &frame, interface.index, times).map(drop)
+        test_run_live(program, &frame, interface.index, times)
     }
 
     /// How many have been sent, and in which time.
@@ -241,4 +241,34 @@ fn sum(octets: &[u8]) -> u32 {
         };
         sum.saturating_add(u16::from_ne_bytes(word).into())
     })
+}
+
+/// Runs a program on many copies of a frame, which leave through the interface of this index where it sends them
+/// (`BPF_F_TEST_XDP_LIVE_FRAMES`). They are as it left them the first time, unless it has written all of them.
+fn test_run_live(
+    program: &mut Xdp,
+    frame: &[u8],
+    interface: u32,
+    times: u32,
+) -> Result<(), OsError> {
+    let context = context(frame, interface);
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        ctx_in: Some(&context),
+        repeat: times,
+        attrs: TestRunAttrs::new().xdp_live_frames(0),
+        ..TestRunOptions::new()
+    };
+    program.test_run(options).map(drop).map_err(program_failed)
+}
+
+/// `struct xdp_md` (include/uapi/linux/bpf.h) of a frame that arrives by the interface of this index.
+fn context(frame: &[u8], interface: u32) -> [u8; 24] {
+    let end = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+    let fields = [0, end, 0, interface, 0, 0].map(u32::to_ne_bytes);
+    let mut context = [0; 24];
+    for (octets, field) in context.iter_mut().zip(fields.as_flattened()) {
+        *octets = *field;
+    }
+    context
 }

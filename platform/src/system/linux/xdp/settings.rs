@@ -84,14 +84,3 @@ fn sum(octets: &[u8]) -> u32 {
     }
     sum
 }
-
-/// `struct xdp_md` (include/uapi/linux/bpf.h) of a frame that arrives by the interface of this index.
-pub(super) fn context(frame: &[u8], interface: u32) -> [u8; 24] {
-    let end = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-    let fields = [0, end, 0, interface, 0, 0].map(u32::to_ne_bytes);
-    let mut context = [0; 24];
-    for (octets, field) in context.iter_mut().zip(fields.as_flattened()) {
-        *octets = *field;
-    }
-    context
-}
